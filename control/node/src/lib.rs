@@ -1,0 +1,2 @@
+//! Roles composed into a process.
+#![forbid(unsafe_code)]

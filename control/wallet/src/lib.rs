@@ -1,0 +1,2 @@
+//! Wallet intents.
+#![forbid(unsafe_code)]

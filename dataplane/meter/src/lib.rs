@@ -1,0 +1,2 @@
+//! Usage counters that can be embedded anywhere.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! One shard of accounting.
+#![forbid(unsafe_code)]

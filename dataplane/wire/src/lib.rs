@@ -1,0 +1,13 @@
+//! Messages between threads, planes and processes: the same types in a queue or over a socket.
+//!
+//! Holds: every length and count that arrives is checked against `model::limits` before anything
+//! is allocated. Leaves to others: queues and sockets (`engine`), meaning (`ledger`, `shard`).
+//! Pure: no file, socket, clock, thread or random source can be reached from here.
+#![forbid(unsafe_code)]
+
+mod ledger;
+
+pub use ledger::{
+    AccountState, Answer, Ask, Call, CallId, Checkpoint, Committed, EntryProof, Group, InclusionProof, Root,
+    Status, StoredEntry,
+};

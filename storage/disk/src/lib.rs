@@ -1,0 +1,1 @@
+//! The one place that touches the kernel for storage.

@@ -1,0 +1,2 @@
+//! The journal: bytes that must survive.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The rules of the ledger, its Merkle tree, proofs and audit.
+#![forbid(unsafe_code)]

@@ -1,0 +1,279 @@
+//! The payload of one frame: records, extensions, slice bodies, in that order.
+//!
+//! Written straight into the buffer that goes to disk, read back in place. Layout, all
+//! little-endian: records `u32`, extensions `u32`, body bytes `u32`, reserved `u32` (zero), then
+//! `records * 240`, `extensions * 160`, the bodies. The checksum is the frame's, one level down.
+
+use alloc::vec::Vec;
+
+use rkyv::rancor::Error as RkyvError;
+
+use crate::{
+    Ext, Kind, Posting, Slice,
+    limits::{
+        BATCH_PREAMBLE_BYTES, EXT_BYTES, FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, RECORD_BYTES,
+        SLICE_BODY_BYTES_MAX,
+    },
+    posting::{ArchivedExtRecord, ArchivedHeadRecord, ArchivedPostingRecord, ExtRecord, PostingRecord},
+    slice::{ArchivedSliceRecord, SliceRecord},
+};
+
+/// Why bytes are not a batch of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BatchError {
+    /// The counts do not add up to the length.
+    #[error("the payload's counts do not fit its length")]
+    Length,
+    /// A version this build does not read.
+    #[error("record version {0} is not known to this build")]
+    Version(u8),
+    /// A kind that was never given out.
+    #[error("entry kind {0} is not known to this build")]
+    Kind(u8),
+    /// A reason that was never given out.
+    #[error("reason {0} is not known to this build")]
+    Reason(u8),
+    /// A field outside its range.
+    #[error("a field is outside its range: {0}")]
+    Field(&'static str),
+    /// The record's bytes do not validate.
+    #[error("a record does not validate")]
+    Record,
+}
+
+/// One record of a batch, parsed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordRef<'a> {
+    /// An entry about money, a name, a flag or a refusal.
+    Posting(Posting),
+    /// A sealed slice with its body.
+    Slice(Slice, &'a [u8]),
+}
+
+impl RecordRef<'_> {
+    /// What every entry has.
+    #[must_use]
+    pub const fn head(&self) -> &crate::Head {
+        match self {
+            Self::Posting(posting) => &posting.head,
+            Self::Slice(slice, _) => &slice.head,
+        }
+    }
+}
+
+/// Gathers the records of one frame. Allocates only when it is made.
+#[derive(Debug)]
+pub struct BatchWriter {
+    records: Vec<u8>,
+    exts: Vec<u8>,
+    bodies: Vec<u8>,
+    count: usize,
+}
+
+impl BatchWriter {
+    /// A writer that never allocates again while its payload stays within `payload_max` bytes.
+    ///
+    /// # Panics
+    /// If `payload_max` is above `limits::FRAME_BYTES_MAX`.
+    #[must_use]
+    pub fn with_capacity(payload_max: usize) -> Self {
+        assert!(payload_max <= FRAME_BYTES_MAX);
+        Self {
+            records: Vec::with_capacity(payload_max),
+            exts: Vec::with_capacity(payload_max),
+            bodies: Vec::with_capacity(payload_max.min(SLICE_BODY_BYTES_MAX)),
+            count: 0,
+        }
+    }
+
+    /// Adds a posting.
+    ///
+    /// # Panics
+    /// If the batch is full: the caller asks `room_for` first.
+    pub fn push_posting(&mut self, posting: &Posting) {
+        assert!(self.count < FRAME_ENTRIES_MAX);
+        let ext = posting.ext.map_or(0, |ext| self.push_ext(&ext));
+        append(&mut self.records, &PostingRecord::new(posting, ext));
+        self.count += 1;
+        assert_eq!(self.records.len(), self.count * RECORD_BYTES);
+    }
+
+    /// Adds a slice with its body and sets the slice's `body_at` and `body_len`.
+    ///
+    /// # Panics
+    /// If the batch is full or the body is over `limits::SLICE_BODY_BYTES_MAX`.
+    pub fn push_slice(&mut self, slice: &mut Slice, body: &[u8]) {
+        assert!(self.count < FRAME_ENTRIES_MAX);
+        assert!(body.len() <= SLICE_BODY_BYTES_MAX);
+        slice.body_at = u32::try_from(self.bodies.len()).expect("bodies fit in a frame");
+        slice.body_len = u32::try_from(body.len()).expect("a body fits in a frame");
+        self.bodies.extend_from_slice(body);
+        append(&mut self.records, &SliceRecord::new(slice));
+        self.count += 1;
+        assert_eq!(self.records.len(), self.count * RECORD_BYTES);
+    }
+
+    fn push_ext(&mut self, ext: &Ext) -> u16 {
+        append(&mut self.exts, &ExtRecord::new(ext));
+        u16::try_from(self.exts.len() / EXT_BYTES).expect("FRAME_ENTRIES_MAX fits in a u16")
+    }
+
+    /// Records so far.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Bytes of the payload so far.
+    #[must_use]
+    pub fn payload_len(&self) -> usize {
+        BATCH_PREAMBLE_BYTES + self.records.len() + self.exts.len() + self.bodies.len()
+    }
+
+    /// Writes the payload to the front of `out`, forgets it, and returns its length.
+    ///
+    /// # Panics
+    /// If `out` is shorter than `payload_len`.
+    pub fn finish(&mut self, out: &mut [u8]) -> usize {
+        let len = self.payload_len();
+        let mut at = 0;
+        let counts = [self.count, self.exts.len() / EXT_BYTES, self.bodies.len(), 0];
+        for count in counts {
+            put(out, &mut at, &u32::try_from(count).expect("counts fit in a frame").to_le_bytes());
+        }
+        for section in [&self.records, &self.exts, &self.bodies] {
+            put(out, &mut at, section);
+        }
+        assert_eq!(at, len);
+        self.clear();
+        len
+    }
+
+    /// Forgets what was gathered; keeps the memory.
+    pub fn clear(&mut self) {
+        self.records.clear();
+        self.exts.clear();
+        self.bodies.clear();
+        self.count = 0;
+    }
+}
+
+fn put(out: &mut [u8], at: &mut usize, bytes: &[u8]) {
+    let end = *at + bytes.len();
+    out.get_mut(*at..end).expect("the buffer was sized for the payload").copy_from_slice(bytes);
+    *at = end;
+}
+
+/// Serialises one flat record at the end of `out`.
+fn append<T>(out: &mut Vec<u8>, record: &T)
+where
+    T: for<'a> rkyv::Serialize<
+            rkyv::api::low::LowSerializer<Appender<'a>, rkyv::ser::allocator::SubAllocator<'a>, RkyvError>,
+        >,
+{
+    let mut no_scratch = [];
+    let scratch = rkyv::ser::allocator::SubAllocator::new(&mut no_scratch);
+    rkyv::api::low::to_bytes_in_with_alloc::<_, _, RkyvError>(record, Appender(out), scratch)
+        .expect("a flat record needs no scratch space and the vector takes it");
+}
+
+/// Appends to a vector; rkyv positions are relative to the record's own start.
+struct Appender<'a>(&'a mut Vec<u8>);
+
+impl rkyv::ser::Positional for Appender<'_> {
+    fn pos(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl<E> rkyv::ser::Writer<E> for Appender<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), E> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A payload read in place. Every record is parsed before it is given out.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchView<'a> {
+    records: &'a [[u8; RECORD_BYTES]],
+    exts: &'a [[u8; EXT_BYTES]],
+    bodies: &'a [u8],
+}
+
+impl<'a> BatchView<'a> {
+    /// Splits a payload whose checksum has been checked.
+    ///
+    /// # Errors
+    /// `BatchError::Length` if the counts do not fit the length exactly.
+    pub fn parse(payload: &'a [u8]) -> Result<Self, BatchError> {
+        let (preamble, rest) = payload.split_at_checked(BATCH_PREAMBLE_BYTES).ok_or(BatchError::Length)?;
+        let (words, _) = preamble.as_chunks::<4>();
+        let counts: [usize; 4] = core::array::from_fn(|index| {
+            words
+                .get(index)
+                .map_or(usize::MAX, |word| u32::from_le_bytes(*word).try_into().unwrap_or(usize::MAX))
+        });
+        let [records, exts, bodies, reserved] = counts;
+        if records > FRAME_ENTRIES_MAX || exts > records || bodies > FRAME_BYTES_MAX || reserved != 0 {
+            return Err(BatchError::Length);
+        }
+        let (record_bytes, rest) = rest.split_at_checked(records * RECORD_BYTES).ok_or(BatchError::Length)?;
+        let (ext_bytes, body_bytes) = rest.split_at_checked(exts * EXT_BYTES).ok_or(BatchError::Length)?;
+        if body_bytes.len() != bodies {
+            return Err(BatchError::Length);
+        }
+        Ok(Self { records: record_bytes.as_chunks().0, exts: ext_bytes.as_chunks().0, bodies: body_bytes })
+    }
+
+    /// Records in the batch.
+    #[must_use]
+    pub const fn count(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The record at `index`, parsed; `None` past the end.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<Result<RecordRef<'a>, BatchError>> {
+        self.records.get(index).map(|bytes| self.parse_record(bytes))
+    }
+
+    /// The records in order, each parsed.
+    pub fn iter(&self) -> impl Iterator<Item = Result<RecordRef<'a>, BatchError>> + use<'a> {
+        let view = *self;
+        view.records.iter().map(move |bytes| view.parse_record(bytes))
+    }
+
+    fn parse_record(&self, bytes: &'a [u8; RECORD_BYTES]) -> Result<RecordRef<'a>, BatchError> {
+        let (head, _) = bytes.split_at(size_of::<ArchivedHeadRecord>());
+        let head = rkyv::access::<ArchivedHeadRecord, RkyvError>(head).map_err(|_| BatchError::Record)?;
+        if head.kind == Kind::Usage.number() {
+            let record =
+                rkyv::access::<ArchivedSliceRecord, RkyvError>(bytes).map_err(|_| BatchError::Record)?;
+            let slice = record.parse()?;
+            return Ok(RecordRef::Slice(slice, self.body(&slice)?));
+        }
+        let ext = match usize::from(head.ext.to_native()) {
+            0 => None,
+            number => Some(self.ext(number - 1)?),
+        };
+        let record =
+            rkyv::access::<ArchivedPostingRecord, RkyvError>(bytes).map_err(|_| BatchError::Record)?;
+        Ok(RecordRef::Posting(record.parse(ext)?))
+    }
+
+    fn ext(&self, index: usize) -> Result<Ext, BatchError> {
+        let bytes = self.exts.get(index).ok_or(BatchError::Field("extension index"))?;
+        rkyv::access::<ArchivedExtRecord, RkyvError>(bytes).map_err(|_| BatchError::Record)?.parse()
+    }
+
+    fn body(&self, slice: &Slice) -> Result<&'a [u8], BatchError> {
+        let at = usize::try_from(slice.body_at).map_err(|_| BatchError::Length)?;
+        let len = usize::try_from(slice.body_len).map_err(|_| BatchError::Length)?;
+        let end = at.checked_add(len).ok_or(BatchError::Length)?;
+        self.bodies.get(at..end).ok_or(BatchError::Field("slice body"))
+    }
+}
+
+#[cfg(test)]
+mod tests;
