@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod ledger;
+mod read;
 
 pub use ledger::{
     AccountState, Answer, Ask, Call, CallId, Checkpoint, Committed, EntryProof, Group, InclusionProof, Root,
     Status, StoredEntry,
 };
+pub use read::{Found, ROOTS_MAX, ReadAnswer, ReadAsk, ReadCall};
