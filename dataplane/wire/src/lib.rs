@@ -7,6 +7,7 @@
 
 mod ledger;
 mod read;
+pub mod usage;
 
 pub use ledger::{
     AccountState, Answer, Ask, Call, CallId, Checkpoint, Committed, EntryProof, Group, InclusionProof, Root,
