@@ -1,0 +1,154 @@
+//! The one place with HTTP status numbers: each stable code has one status.
+
+use crate::{Code, Service};
+
+/// Every status that an answer can have; counted from zero each.
+pub(crate) const ALL: [u16; 16] = [
+    OK,
+    MULTI_STATUS,
+    BAD_REQUEST,
+    UNAUTHORIZED,
+    FORBIDDEN,
+    NOT_FOUND,
+    METHOD_NOT_ALLOWED,
+    TIMEOUT,
+    CONFLICT,
+    TOO_LARGE,
+    TOO_MANY,
+    INTERNAL,
+    UNAVAILABLE,
+    // Answered by hyper before a handler is called.
+    414,
+    431,
+    505,
+];
+
+/// All is well.
+pub(crate) const OK: u16 = 200;
+/// Some entries of a group were accepted, some refused.
+pub(crate) const MULTI_STATUS: u16 = 207;
+/// An atomic group was refused, or a state that conflicts.
+pub(crate) const CONFLICT: u16 = 409;
+/// Not ready.
+pub(crate) const UNAVAILABLE: u16 = 503;
+const BAD_REQUEST: u16 = 400;
+const UNAUTHORIZED: u16 = 401;
+const FORBIDDEN: u16 = 403;
+const NOT_FOUND: u16 = 404;
+const METHOD_NOT_ALLOWED: u16 = 405;
+const TIMEOUT: u16 = 408;
+const TOO_LARGE: u16 = 413;
+const TOO_MANY: u16 = 429;
+const INTERNAL: u16 = 500;
+
+/// What a connection over the limit is told before it is closed.
+pub(crate) const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    retry-after: 1\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: 106\r\n\r\n\
+    {\"type\":\"urn:macronode:overloaded\",\"title\":\"overloaded\",\"status\":503,\"code\":\"overloaded\",\"retryable\":true}";
+
+/// The status of a code.
+pub(crate) const fn of(code: Code) -> u16 {
+    match code {
+        Code::BadRequest | Code::IdempotencyKeyRequired | Code::UnknownKind => BAD_REQUEST,
+        Code::Unauthorized => UNAUTHORIZED,
+        Code::Forbidden
+        | Code::LimitsExceeded
+        | Code::CapExhausted
+        | Code::AccountFrozen
+        | Code::AccountClosed
+        | Code::PolicyDenied => FORBIDDEN,
+        Code::NotFound => NOT_FOUND,
+        Code::MethodNotAllowed => METHOD_NOT_ALLOWED,
+        Code::Timeout => TIMEOUT,
+        Code::TooLarge => TOO_LARGE,
+        Code::InsufficientFunds
+        | Code::NonceConflict
+        | Code::PreconditionFailed
+        | Code::InFlight
+        | Code::IdempotencyMismatch
+        | Code::IdemExpired
+        | Code::AlreadyResolved
+        | Code::AccountConflict
+        | Code::Overflow
+        | Code::BatchAborted => CONFLICT,
+        Code::Quota | Code::Busy => TOO_MANY,
+        Code::Internal => INTERNAL,
+        Code::Overloaded | Code::Degraded | Code::UpstreamUnavailable | Code::SafeMode => UNAVAILABLE,
+    }
+}
+
+/// Seconds after which a refused caller may come again, where the status calls for it.
+pub(crate) const fn retry_after_seconds(code: Code) -> Option<&'static str> {
+    match of(code) {
+        TOO_MANY => Some("1"),
+        UNAVAILABLE if matches!(code, Code::SafeMode) => Some("30"),
+        UNAVAILABLE => Some("1"),
+        _ => None,
+    }
+}
+
+/// The word under which `service` counts a refusal with `code`.
+pub(crate) const fn reject_reason(service: Service, code: Code) -> &'static str {
+    match (service, of(code)) {
+        (Service::Wallet, UNAUTHORIZED) => "cap",
+        (Service::Wallet, FORBIDDEN) if is_of_capability(code) => "cap",
+        (Service::Ledger | Service::Accounting, _) if matches!(code, Code::Unauthorized) => "unauth",
+        (Service::Ledger | Service::Accounting, _) if matches!(code, Code::Forbidden) => "cap_invalid",
+        (Service::Ledger, _) if matches!(code, Code::IdempotencyMismatch) => "idem_conflict",
+        _ => code.word(),
+    }
+}
+
+/// Every word that `service` can count a refusal under.
+pub(crate) fn reject_reasons(service: Service) -> impl Iterator<Item = &'static str> {
+    let mut reasons: Vec<_> = Code::ALL.iter().map(|code| reject_reason(service, *code)).collect();
+    if service == Service::Ledger {
+        reasons.extend(model::Reason::ALL.iter().map(|reason| reason.word()));
+    }
+    reasons.sort_unstable();
+    reasons.dedup();
+    reasons.into_iter()
+}
+
+/// Whether a 403 is the capability's doing and not the account's.
+const fn is_of_capability(code: Code) -> bool {
+    matches!(code, Code::Forbidden | Code::LimitsExceeded | Code::CapExhausted | Code::PolicyDenied)
+}
+
+/// Whether the wallet counts this answer as a conflict: every 409 but insufficient funds.
+pub(crate) const fn is_wallet_conflict(code: Code) -> bool {
+    of(code) == CONFLICT && !matches!(code, Code::InsufficientFunds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_counted_status() {
+        for code in Code::ALL {
+            assert!(ALL.contains(&of(code)), "{}", code.word());
+            for service in [Service::Ledger, Service::Accounting, Service::Wallet] {
+                let reason = reject_reason(service, code);
+                assert!(reject_reasons(service).any(|known| known == reason), "{reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_turned_away_gets_a_whole_answer() {
+        let text = std::str::from_utf8(TURNED_AWAY).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(problem.get("status").unwrap(), UNAVAILABLE);
+    }
+
+    #[test]
+    fn overload_says_when_to_come_again() {
+        for code in Code::ALL {
+            let named = retry_after_seconds(code).is_some();
+            assert_eq!(named, matches!(of(code), TOO_MANY | UNAVAILABLE), "{}", code.word());
+        }
+    }
+}
