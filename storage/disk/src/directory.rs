@@ -1,0 +1,218 @@
+//! Names on disk: private directories, listing, renaming, and small files replaced in one step.
+//!
+//! Holds: a function that returns `Ok` has made its change durable, names included. Everything that
+//! is made here belongs to the owner alone (0700, 0600).
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+use crate::error::{DiskError, Operation, errno_of};
+
+/// One name in a directory.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// The name, without the directory.
+    pub name: String,
+    /// Whether it is an ordinary file (not a directory, a link or a socket).
+    pub is_file: bool,
+    /// Its length in bytes.
+    pub len_bytes: u64,
+}
+
+/// Makes `path` with mode 0700, and its missing parents likewise; true if it was not there.
+///
+/// An existing directory keeps its mode.
+///
+/// # Errors
+/// What the kernel refuses; `ENOTDIR` if `path` is something else.
+pub fn create_private_dir(path: &Path) -> Result<bool, DiskError> {
+    if path.is_dir() {
+        return Ok(false);
+    }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        create_private_dir(parent)?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Ok(()) => {
+            sync_parent(path)?;
+            Ok(true)
+        }
+        // Somebody was faster, or it is not a directory.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            if path.is_dir() {
+                Ok(false)
+            } else {
+                Err(DiskError::file(Operation::CreateDirectory, path, Errno::NOTDIR))
+            }
+        }
+        Err(error) => Err(failed(Operation::CreateDirectory, path, &error)),
+    }
+}
+
+/// Makes the names in `path` durable (`fsync(2)` of the directory).
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn sync_directory(path: &Path) -> Result<(), DiskError> {
+    let directory = File::open(path).map_err(|error| failed(Operation::SyncDirectory, path, &error))?;
+    directory.sync_all().map_err(|error| failed(Operation::SyncDirectory, path, &error))
+}
+
+/// What is in `path`, sorted by name. Names that are not UTF-8 are left out: nothing here makes any.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn list(path: &Path) -> Result<Vec<Entry>, DiskError> {
+    let refused = |error: std::io::Error| failed(Operation::ListDirectory, path, &error);
+    let mut entries = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(refused)? {
+        let entry = entry.map_err(refused)?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        match entry.metadata() {
+            Ok(metadata) => {
+                entries.push(Entry { name, is_file: metadata.is_file(), len_bytes: metadata.len() });
+            }
+            // Removed since it was listed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    entries.sort();
+    Ok(entries)
+}
+
+/// Puts `bytes` at `path` (mode 0600) in one step: a reader, and a start after a crash, sees the old
+/// file or the new one, whole.
+///
+/// Writes a neighbour named `.NAME.new`, flushes it, renames it and flushes the directory. One
+/// writer at a time: the directory's lock is its guard.
+///
+/// # Errors
+/// [`DiskError::NoSpace`], or what the kernel refuses; the old file is then still there, unless only
+/// the last flush failed.
+pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let fresh = neighbour(path)?;
+    // Left over from a crash between writing and renaming.
+    match std::fs::remove_file(&fresh) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(Operation::Remove, &fresh, &error)),
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&fresh)
+        .map_err(|error| failed(Operation::Open, &fresh, &error))?;
+    file.write_all(bytes).map_err(|error| failed(Operation::Write, &fresh, &error))?;
+    file.sync_all().map_err(|error| failed(Operation::Flush, &fresh, &error))?;
+    std::fs::rename(&fresh, path).map_err(|error| failed(Operation::Rename, path, &error))?;
+    sync_parent(path)
+}
+
+/// Reads a whole small file.
+///
+/// # Errors
+/// [`DiskError::TooLarge`] above `limit_bytes`, or what the kernel refuses.
+pub fn read_file(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, DiskError> {
+    let file = File::open(path).map_err(|error| failed(Operation::Open, path, &error))?;
+    let mut bytes = Vec::new();
+    file.take(limit_bytes.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(|error| failed(Operation::Read, path, &error))?;
+    let len_bytes = bytes.len() as u64;
+    if len_bytes > limit_bytes {
+        return Err(DiskError::TooLarge { path: path.to_path_buf(), len_bytes, limit_bytes });
+    }
+    Ok(bytes)
+}
+
+/// Gives the file at `from` the name `to`, replacing what was there.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn rename(from: &Path, to: &Path) -> Result<(), DiskError> {
+    std::fs::rename(from, to).map_err(|error| failed(Operation::Rename, from, &error))?;
+    sync_parent(to)?;
+    if from.parent() == to.parent() { Ok(()) } else { sync_parent(from) }
+}
+
+/// Removes a name. Freeing a large file can hold up some disks for seconds; segments are recycled
+/// instead.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn remove_file(path: &Path) -> Result<(), DiskError> {
+    std::fs::remove_file(path).map_err(|error| failed(Operation::Remove, path, &error))?;
+    sync_parent(path)
+}
+
+/// The file that is written before it takes the place of `path`.
+fn neighbour(path: &Path) -> Result<PathBuf, DiskError> {
+    let Some(name) = path.file_name() else {
+        return Err(DiskError::file(Operation::Open, path, Errno::ISDIR));
+    };
+    let mut fresh = std::ffi::OsString::from(".");
+    fresh.push(name);
+    fresh.push(".new");
+    Ok(path.with_file_name(fresh))
+}
+
+fn sync_parent(path: &Path) -> Result<(), DiskError> {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => sync_directory(parent),
+        Some(_) | None => sync_directory(Path::new(".")),
+    }
+}
+
+fn failed(operation: Operation, path: &Path, error: &std::io::Error) -> DiskError {
+    DiskError::file(operation, path, errno_of(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn private_directories_are_private_and_made_once() {
+        let home = tempfile::tempdir().unwrap();
+        let deep = home.path().join("data").join("ledger");
+        assert_eq!(create_private_dir(&deep), Ok(true));
+        assert_eq!(create_private_dir(&deep), Ok(false));
+        assert_eq!((mode(&deep), mode(&home.path().join("data"))), (0o700, 0o700));
+        let file = deep.join("file");
+        replace_file(&file, b"in the way").unwrap();
+        let refused = create_private_dir(&file).expect_err("a file is in the way");
+        assert_eq!(refused.errno(), Some(Errno::NOTDIR));
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_stays_private() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("checkpoint");
+        std::fs::write(home.path().join(".checkpoint.new"), b"left over from a crash").unwrap();
+        for bytes in [&b"first"[..], b"", b"third"] {
+            replace_file(&path, bytes).unwrap();
+            assert_eq!(read_file(&path, 5).unwrap(), bytes);
+        }
+        assert_eq!(mode(&path), 0o600);
+        let names = list(home.path()).unwrap();
+        assert_eq!(names, [Entry { name: "checkpoint".into(), is_file: true, len_bytes: 5 }]);
+        let refused = read_file(&path, 4).expect_err("five bytes are there");
+        assert_eq!(refused, DiskError::TooLarge { path: path.clone(), len_bytes: 5, limit_bytes: 4 });
+        rename(&path, &home.path().join("old")).unwrap();
+        assert!(read_file(&path, 5).expect_err("it was renamed").is_not_found());
+        remove_file(&home.path().join("old")).unwrap();
+        assert_eq!(list(home.path()), Ok(Vec::new()));
+    }
+}

@@ -1,0 +1,228 @@
+//! What can go wrong below the journal: the operation, the file and the kernel's word for it.
+//!
+//! Nothing here is retried or logged; whoever handles the error does that once. A completion carries
+//! a bare [`Errno`]: it names its operation by token already.
+
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+
+/// What was being done when the kernel refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Opening or creating a file.
+    Open,
+    /// Reading a file's attributes.
+    Stat,
+    /// Reading bytes.
+    Read,
+    /// Writing bytes.
+    Write,
+    /// Flushing a file (`fdatasync`, `fsync`).
+    Flush,
+    /// Flushing a directory's names.
+    SyncDirectory,
+    /// Reserving space (`fallocate`).
+    Allocate,
+    /// Changing a file's length.
+    Truncate,
+    /// Renaming a file.
+    Rename,
+    /// Removing a name.
+    Remove,
+    /// Making a directory.
+    CreateDirectory,
+    /// Listing a directory.
+    ListDirectory,
+    /// Taking a lock.
+    Lock,
+    /// Making or reading an eventfd.
+    Doorbell,
+    /// Setting up a ring.
+    Setup,
+    /// Handing operations to the kernel or waiting for them.
+    Submit,
+    /// Registering a file or buffers with a ring.
+    Register,
+    /// Reading or raising a resource limit.
+    Limit,
+}
+
+impl std::fmt::Display for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Operation::Open => "open",
+            Operation::Stat => "stat",
+            Operation::Read => "read",
+            Operation::Write => "write",
+            Operation::Flush => "flush",
+            Operation::SyncDirectory => "sync directory",
+            Operation::Allocate => "allocate",
+            Operation::Truncate => "truncate",
+            Operation::Rename => "rename",
+            Operation::Remove => "remove",
+            Operation::CreateDirectory => "create directory",
+            Operation::ListDirectory => "list directory",
+            Operation::Lock => "lock",
+            Operation::Doorbell => "doorbell",
+            Operation::Setup => "set up ring",
+            Operation::Submit => "submit",
+            Operation::Register => "register",
+            Operation::Limit => "limit",
+        })
+    }
+}
+
+/// Every way in which this crate fails.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DiskError {
+    /// The kernel refused an operation on a file or directory.
+    #[error("{operation} {path:?}: {errno}")]
+    File {
+        /// What was tried.
+        operation: Operation,
+        /// On which file or directory.
+        path: PathBuf,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// The kernel refused an operation that has no path: an eventfd, a limit, a ring.
+    #[error("{operation}: {errno}")]
+    Kernel {
+        /// What was tried.
+        operation: Operation,
+        /// The kernel's answer.
+        errno: Errno,
+    },
+    /// No space or no quota is left (`ENOSPC`, `EDQUOT`).
+    #[error("no space left: {operation} {path:?}: {errno}")]
+    NoSpace {
+        /// What was tried.
+        operation: Operation,
+        /// On which file.
+        path: PathBuf,
+        /// Which of the two.
+        errno: Errno,
+    },
+    /// The file system does not do direct I/O on this file, or only with an alignment above
+    /// [`ALIGNMENT_BYTES`](crate::ALIGNMENT_BYTES) (then `align_bytes` says which).
+    #[error("direct I/O refused on {path:?} (alignment {align_bytes:?} bytes)")]
+    DirectRefused {
+        /// Which file.
+        path: PathBuf,
+        /// The alignment that the file system asks for, where it said so.
+        align_bytes: Option<u32>,
+    },
+    /// The kernel wrote fewer bytes than it was given, without an error.
+    #[error("short write to {path:?} at {offset}: {written} of {wanted} bytes")]
+    ShortWrite {
+        /// Which file.
+        path: PathBuf,
+        /// Where the write began, in bytes.
+        offset: u64,
+        /// Bytes given.
+        wanted: usize,
+        /// Bytes taken.
+        written: usize,
+    },
+    /// The file ended before the bytes that were asked for.
+    #[error("short read of {path:?} at {offset}: {read} of {wanted} bytes")]
+    ShortRead {
+        /// Which file.
+        path: PathBuf,
+        /// Where the read began, in bytes.
+        offset: u64,
+        /// Bytes asked for.
+        wanted: usize,
+        /// Bytes there.
+        read: usize,
+    },
+    /// A small file is larger than its reader allows.
+    #[error("{path:?} holds {len_bytes} bytes, over the limit of {limit_bytes}")]
+    TooLarge {
+        /// Which file.
+        path: PathBuf,
+        /// Its length.
+        len_bytes: u64,
+        /// What the reader allows.
+        limit_bytes: u64,
+    },
+    /// Another process, or another part of this one, holds the lock.
+    #[error("{path:?} is locked by {holder:?}")]
+    Locked {
+        /// The lock file or the file in use.
+        path: PathBuf,
+        /// What the holder wrote about itself, empty if it wrote nothing.
+        holder: String,
+    },
+    /// `io_uring` is switched off by the sysctl `kernel.io_uring_disabled` (1: for processes
+    /// outside the group `kernel.io_uring_group`, 2: for all).
+    #[error("io_uring is off: kernel.io_uring_disabled = {level}")]
+    UringDisabled {
+        /// The sysctl's value.
+        level: u32,
+    },
+    /// `io_uring` is refused although the sysctl allows it: a seccomp filter or a security module,
+    /// as in most containers.
+    #[error("io_uring is denied by a seccomp filter or a security module ({errno})")]
+    UringDenied {
+        /// `EPERM` or `EACCES`.
+        errno: Errno,
+    },
+    /// The ring does not fit into the locked memory that this process may have.
+    #[error("io_uring needs more locked memory than RLIMIT_MEMLOCK allows ({soft_bytes:?} bytes)")]
+    UringMemory {
+        /// The soft limit in bytes, `None` for unlimited.
+        soft_bytes: Option<u64>,
+    },
+    /// The kernel lacks something that no flag can be dropped for.
+    #[error("the kernel is too old for this ring: it lacks {missing}")]
+    KernelTooOld {
+        /// What is missing, with the version that brought it.
+        missing: &'static str,
+    },
+}
+
+impl DiskError {
+    /// An error on `path`, with the space errors told apart.
+    pub(crate) fn file(operation: Operation, path: &Path, errno: Errno) -> Self {
+        let path = path.to_path_buf();
+        if errno == Errno::NOSPC || errno == Errno::DQUOT {
+            DiskError::NoSpace { operation, path, errno }
+        } else {
+            DiskError::File { operation, path, errno }
+        }
+    }
+
+    /// The kernel's error number, where the failure has one.
+    #[must_use]
+    pub fn errno(&self) -> Option<Errno> {
+        match self {
+            DiskError::File { errno, .. }
+            | DiskError::Kernel { errno, .. }
+            | DiskError::NoSpace { errno, .. }
+            | DiskError::UringDenied { errno } => Some(*errno),
+            DiskError::DirectRefused { .. }
+            | DiskError::ShortWrite { .. }
+            | DiskError::ShortRead { .. }
+            | DiskError::TooLarge { .. }
+            | DiskError::Locked { .. }
+            | DiskError::UringDisabled { .. }
+            | DiskError::UringMemory { .. }
+            | DiskError::KernelTooOld { .. } => None,
+        }
+    }
+
+    /// Whether the file or directory is simply not there.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.errno() == Some(Errno::NOENT)
+    }
+}
+
+/// The error number inside a standard library error; `EIO` where it carries none.
+pub(crate) fn errno_of(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
