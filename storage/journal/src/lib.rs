@@ -1,2 +1,50 @@
-//! The journal: bytes that must survive.
+//! The journal: bytes that must survive. Frames, the committer machine, recovery, the superblock,
+//! the frontier slot and checkpoints.
+//!
+//! Holds: what is acknowledged can be read back after a killed process or a lost supply, and what
+//! cannot be read back is told apart from what was never finished. `docs/format-journal.md` has
+//! every byte, `docs/recovery.md` the table of decisions.
+//! Leaves to others: what a payload means (`ledger`), reading and writing (`disk`, `engine`).
+//! Pure: no file, clock, thread or random source can be reached from here.
+#![no_std]
 #![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod checkpoint;
+mod committer;
+mod fields;
+mod frame;
+mod frontiers;
+mod geometry;
+mod image;
+mod key;
+mod layout;
+mod position;
+mod recovery;
+mod slot;
+mod superblock;
+
+pub use checkpoint::{CHECKPOINT_HEADER_BYTES, Checkpoint};
+pub use committer::{
+    Batch, Committer, Declined, EFFECTS_MAX, Effect, Effects, Event, IDLE_FRAME_AFTER, Identity, Poison,
+    Resume, SLOT_EVERY, Start, WriteFailure,
+};
+pub use frame::{
+    FRAME_FORMAT, Frame, FrameError, FrameHeader, HEADER_BYTES, ParsedHeader, Sealed, open, seal,
+};
+pub use frontiers::Frontiers;
+pub use geometry::{Geometry, GeometryError, STRIDE_BYTES_DEFAULT, STRIDE_BYTES_MAX};
+pub use image::{COPY_SPACING_BYTES, IMAGE_BYTES, IMAGE_FILE_BYTES, ImageCopy, ImageError};
+pub use key::{FrameHash, FrameKey, FrameNumber};
+pub use layout::{
+    CHECKPOINT_DIR, CUT_DIR, LOCK_FILE, SEGMENT_DIR, SLOT_FILE, SUPERBLOCK_FILE, checkpoint_file_name,
+    checkpoint_frame, cut_file_name, segment_file_name, segment_number,
+};
+pub use position::{Position, SegmentNumber};
+pub use recovery::{
+    BadFrame, Cut, CutRange, Input, LastFrame, READ_BYTES, ReadFailure, Recovered, RecoveryError, Rot,
+    SegmentFile, SegmentSource, Tail, Witness, recover, recovery_buffer_bytes, verify_checkpoint,
+};
+pub use slot::Slot;
+pub use superblock::{HashKind, SUPERBLOCK_FORMAT, Superblock};

@@ -1,0 +1,69 @@
+//! What a committer is told.
+
+use model::{Seq, Timestamp};
+
+use crate::{FrameNumber, SegmentNumber};
+
+/// A batch that shall become a frame. An empty one (no entries, no payload) carries the frontier.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// The payload lies at `HEADER_BYTES..`; the buffer has room for the frame's padding.
+    pub buffer: &'a mut [u8],
+    /// Bytes of payload.
+    pub payload_bytes: usize,
+    /// The number of the first entry: `Committer::next_seq`.
+    pub first_seq: Seq,
+    /// Entries.
+    pub count: u32,
+    /// Ledger time of the batch.
+    pub at: Timestamp,
+    /// Leaves of the newest finished tree, at most the last entry of this batch.
+    pub tree_size: u64,
+    /// The root of that tree.
+    pub root: [u8; 32],
+}
+
+/// How a write or a flush failed. Either form poisons; neither is retried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteFailure {
+    /// The kernel's error number.
+    Error(i32),
+    /// Fewer bytes than asked for.
+    Short(u32),
+}
+
+/// One event.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Seal this batch: answered by `Persist`, at once or when its segment is ready, or by
+    /// `Declined`.
+    Begin(Batch<'a>),
+    /// A frame is durable, or its write failed.
+    Persisted {
+        /// Which.
+        frame: FrameNumber,
+        /// How it went.
+        result: Result<(), WriteFailure>,
+    },
+    /// The first `bytes` of a segment are written with zeros or hold frames; its file and its
+    /// directory are synced. May be told again as `bytes` grows.
+    Prepared {
+        /// Which segment.
+        segment: SegmentNumber,
+        /// From its beginning.
+        bytes: u64,
+    },
+    /// The slot is durable, or its write failed.
+    SlotWritten {
+        /// The slot's sequence number.
+        sequence: u64,
+        /// How it went.
+        result: Result<(), WriteFailure>,
+    },
+    /// Write the slot now if it would say anything new: somebody waits for `Published`.
+    Publish,
+    /// Time has passed.
+    Tick,
+    /// Finish what is in flight, write the slot, and begin nothing more.
+    Stop,
+}
