@@ -1,0 +1,4 @@
+//! The guarantees, in one binary.
+#![forbid(unsafe_code)]
+
+mod tidy;
