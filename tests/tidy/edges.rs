@@ -12,7 +12,7 @@ const EDGES: [(&str, &[&str]); 23] = [
     ("wire", &["model"]),
     ("shard", &["model", "wire", "ron-meter"]),
     ("engine", &["model", "wire", "ledger", "journal", "disk", "shard"]),
-    ("caps", &[]),
+    ("caps", &["model"]),
     ("client", &[]),
     ("wallet", &["model"]),
     ("server", &["model", "wire", "wallet", "caps", "ledger"]),
