@@ -7,6 +7,7 @@
 mod edges;
 mod layout;
 mod manifests;
+mod metrics;
 mod msrv;
 mod packages;
 mod requirements;
