@@ -392,6 +392,9 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
         if checkpoint_frame_max >= expected {
             return rot(Witness::Checkpoint, checkpoint_frame_max);
         }
+        if let Some(lost) = self.lost_segment(slot) {
+            return rot(Witness::SegmentLost(lost), slot.frame);
+        }
         // A clean stop that no later start followed: there is nothing after the last frame, and no
         // need to read what is not there.
         if slot.clean && slot.epoch == epoch && slot.frame == self.last.frame {
@@ -405,6 +408,14 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
             }
             None => search.cut.map_or(Tail::Clean, |cut| Tail::Torn(Cut { bad, ..cut })),
         })
+    }
+
+    /// The first segment from here to the slot's that has no file. A ledger whose slot still names
+    /// segment 0 may never have made one.
+    fn lost_segment(&self, slot: &Slot) -> Option<SegmentNumber> {
+        let announced = slot.segment.0;
+        let missing = |number: &u32| self.window.segment_bytes(SegmentNumber(*number)) == 0;
+        (self.next.segment.0..=announced).find(|number| announced > 0 && missing(number)).map(SegmentNumber)
     }
 }
 

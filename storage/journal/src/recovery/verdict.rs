@@ -52,6 +52,8 @@ pub enum Witness {
     Checkpoint,
     /// Nobody: both copies of the slot are damaged, so nobody can say that it was not.
     SlotLost,
+    /// The slot announced a segment, which was synced before, and whose file is gone.
+    SegmentLost(SegmentNumber),
     /// The slot, of a frame that is there: it names another hash, or another root.
     SlotContradicts,
 }
