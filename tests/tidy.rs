@@ -6,6 +6,7 @@
 
 mod edges;
 mod layout;
+mod links;
 mod manifests;
 mod metrics;
 mod msrv;
