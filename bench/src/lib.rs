@@ -1,2 +1,18 @@
-//! Benchmarks.
+//! `ron-bench`: what the system does, beside what the machine and its peers do in the same run.
+//!
+//! - [`blocks`]: two sides measured in turns, so that a drifting machine drifts for both.
+//! - [`pace`]: load that does not wait for the system under test (open loop), and load that does.
+//! - [`bare_ring`]: the device's own clock.
+//! - [`commit`]: the committer beside the bare ring; other systems plug in by [`commit::Committing`].
+//! - [`fingerprint`], [`report`]: on what it ran, and the object and table that come out.
+//!
+//! A figure without its environment and without its peer in the same run is not printed.
 #![forbid(unsafe_code)]
+
+pub mod bare_ring;
+pub mod blocks;
+pub mod clock;
+pub mod commit;
+pub mod fingerprint;
+pub mod pace;
+pub mod report;
