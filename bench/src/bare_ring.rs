@@ -30,7 +30,7 @@ pub struct Block {
 pub enum Waiting {
     /// It sleeps in the kernel.
     Sleep,
-    /// It looks again and again.
+    /// It looks again and again, and lets others on its core run in between.
     Spin,
 }
 
@@ -88,7 +88,7 @@ impl BareRing {
             }
             match waiting {
                 Waiting::Sleep => self.ring.submit_and_wait(1, None)?,
-                Waiting::Spin => self.ring.submit()?,
+                Waiting::Spin => self.ring.spin()?,
             }
             while let Some(done) = self.ring.reap() {
                 latencies.record(done.token.0, self.clock.nanos());

@@ -218,6 +218,20 @@ impl Backend {
         }
     }
 
+    /// As [`Ring::spin`].
+    ///
+    /// # Errors
+    /// As [`Ring::submit`].
+    pub fn spin(&mut self) -> Result<(), DiskError> {
+        match self {
+            Backend::Uring(ring) => ring.spin(),
+            Backend::Pwrite(pwrite) => {
+                pwrite.submit();
+                Ok(())
+            }
+        }
+    }
+
     /// As [`Ring::submit_and_wait`].
     ///
     /// # Errors

@@ -188,7 +188,7 @@ impl Ring {
 
     /// Hands what is queued to the kernel, and lets it post what has ended, without waiting.
     ///
-    /// A system call only if there is something to do: a spinning caller pays nothing for the rest.
+    /// A system call only if there is something to do.
     ///
     /// # Errors
     /// If the kernel refuses the ring itself; an operation's own failure is its completion.
@@ -197,6 +197,21 @@ impl Ring {
         let idle = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
         drop(queue);
         if idle { Ok(()) } else { tolerate(self.ring.submit()) }
+    }
+
+    /// [`Ring::submit`] for a thread that looks again and again instead of sleeping: it also lets
+    /// others on this core run.
+    ///
+    /// Without that, a write that needs a flush waits for a kernel worker on the very core that spins,
+    /// and completes only at the scheduler's next tick (4 ms instead of 0.13 ms, measured on Linux
+    /// 6.18 with a virtio disk).
+    ///
+    /// # Errors
+    /// As [`Ring::submit`].
+    pub fn spin(&mut self) -> Result<(), DiskError> {
+        self.submit()?;
+        rustix::thread::sched_yield();
+        Ok(())
     }
 
     /// Hands what is queued to the kernel and waits until `at_least` completions can be reaped or the

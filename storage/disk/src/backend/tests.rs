@@ -170,7 +170,7 @@ fn spinning_sees_completions_without_waiting() {
         world.backend.write_durable(id, 0, buffer, ALIGNMENT_BYTES, Token(1));
         let mut done = None;
         for _ in 0..100_000_000_u64 {
-            world.backend.submit().unwrap();
+            world.backend.spin().unwrap();
             done = world.backend.reap();
             if done.is_some() {
                 break;
