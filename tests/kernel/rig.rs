@@ -25,6 +25,7 @@ pub(super) struct Rig {
 impl Rig {
     /// Makes a file of `file_bytes` zeros at `path`.
     pub(super) fn open(io: Io, path: &Path, file_bytes: u64, direct: Direct) -> Result<Self, DiskError> {
+        disk::raise_memlock()?;
         let options = RingOptions { depth: DEPTH, register_files: true };
         let (mut backend, report) = Backend::open(io, &options, Arc::new(Doorbell::new()?))?;
         let file = Arc::new(DirectFile::open(path, Access::CreateNew, direct)?);
