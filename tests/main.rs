@@ -1,5 +1,4 @@
 //! The guarantees, in one binary.
 #![forbid(unsafe_code)]
 
-mod kernel;
 mod tidy;

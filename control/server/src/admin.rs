@@ -6,14 +6,16 @@ use axum::{
     Json, Router,
     body::Body,
     extract::State,
-    http::{HeaderValue, Response, StatusCode, header},
+    http::{HeaderValue, Response, header},
     response::IntoResponse,
     routing::get,
 };
 use prometheus::{Encoder, Registry, TextEncoder};
 use serde::Serialize;
 
-use crate::{Code, Problem, ProcessTelemetry, Version, status};
+use wallet::Code;
+
+use crate::{ProcessTelemetry, Refusal, Version, status};
 
 /// The media type of the Prometheus text format.
 const PROMETHEUS_TEXT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
@@ -91,17 +93,16 @@ async fn healthz(State(admin): State<Arc<Admin>>) -> Json<Health> {
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response<Body> {
     let readiness = admin.role.readiness();
     let code = if readiness.ready { status::OK } else { status::UNAVAILABLE };
-    let code = StatusCode::from_u16(code).expect("the table holds valid statuses");
-    (code, Json(readiness)).into_response()
+    (status::code(code), Json(readiness)).into_response()
 }
 
-async fn metrics(State(admin): State<Arc<Admin>>) -> Result<Response<Body>, Problem> {
+async fn metrics(State(admin): State<Arc<Admin>>) -> Result<Response<Body>, Refusal> {
     admin.role.refresh();
     admin.process.refresh();
     let mut text = Vec::new();
     TextEncoder::new().encode(&admin.registry.gather(), &mut text).map_err(|error| {
         tracing::error!(%error, "the metrics could not be written");
-        Problem::plain(Code::Internal)
+        Refusal::of(Code::Internal)
     })?;
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(header::CONTENT_TYPE, PROMETHEUS_TEXT);

@@ -7,7 +7,10 @@
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use model::{Instant, Timestamp};
-use wire::{Answer, Ask, Found, ReadAsk, Status};
+use wire::{
+    Answer, Ask, Found, ReadAsk, Status,
+    usage::{ItemOutcome, UsageItem, UsageQuery, UsageWindow},
+};
 
 /// A boxed future: ports are used behind `Arc<dyn ..>`.
 pub type Promise<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -41,6 +44,23 @@ pub trait LedgerPort: Send + Sync + fmt::Debug {
 
     /// How the ledger is. Cheap, from any thread.
     fn status(&self) -> Status;
+}
+
+/// The shards, seen from HTTP.
+pub trait UsagePort: Send + Sync + fmt::Debug {
+    /// Counts events, each in its tenant's shard: one outcome per event, in order.
+    fn count(
+        &self,
+        items: Vec<UsageItem>,
+        patience: Duration,
+    ) -> Promise<'_, Result<Vec<ItemOutcome>, PortError>>;
+
+    /// What a tenant used, as far as its shard remembers, oldest window first.
+    fn windows(
+        &self,
+        query: UsageQuery,
+        patience: Duration,
+    ) -> Promise<'_, Result<Vec<UsageWindow>, PortError>>;
 }
 
 /// The clocks, read in one place of the composition.

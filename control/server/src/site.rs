@@ -25,8 +25,11 @@ use axum::{
 };
 use tower::ServiceExt;
 
+use wallet::Code;
+
 use crate::{
-    Clock, Code, CorrId, CorrMaker, HttpTelemetry, Problem, Service, WalletTelemetry, problem::Rejected,
+    Clock, CorrId, CorrMaker, HttpTelemetry, Refusal, Service, WalletTelemetry,
+    refusal::{EntriesRejected, Rejected, method_not_allowed},
     status,
 };
 
@@ -103,9 +106,7 @@ impl Site {
     /// Serves `router` behind `front`. What the router does not know is answered 404.
     #[must_use]
     pub fn new(router: Router, front: Arc<Front>) -> Self {
-        let router = router
-            .fallback(unknown_route)
-            .method_not_allowed_fallback(|| async { Problem::plain(Code::MethodNotAllowed) });
+        let router = router.fallback(unknown_route).method_not_allowed_fallback(method_not_allowed);
         Self { router, front }
     }
 
@@ -132,7 +133,7 @@ impl Site {
             }
             response
         } else {
-            Problem::plain(Code::Overloaded).into_response()
+            Refusal::of(Code::Overloaded).into_response()
         };
         drop(entered);
         self.count(&response, &corr, self.front.clock.instant().since(began));
@@ -154,13 +155,16 @@ impl Site {
         answer.await.unwrap_or_else(|panic| {
             let (service, what) = (self.service().name(), panic_text(panic.as_ref()));
             tracing::error!(service, reason = "internal", "a request panicked: {what} corr_id={corr}");
-            Problem::plain(Code::Internal).into_response()
+            Refusal::of(Code::Internal).into_response()
         })
     }
 
     fn count(&self, response: &Response<Body>, corr: &CorrId, took: model::Nanos) {
         let telemetry = &self.front.telemetry;
         telemetry.answered(response.status().as_u16(), took);
+        if let Some(EntriesRejected(reasons)) = response.extensions().get() {
+            reasons.iter().for_each(|reason| telemetry.rejected(reason));
+        }
         let Some(Rejected(code)) = response.extensions().get() else { return };
         let (service, reason) = (self.service(), status::reject_reason(self.service(), *code));
         telemetry.rejected(reason);
@@ -206,7 +210,7 @@ const NOT_IN_THIS_VERSION: [&str; 8] = [
     "/v1/accounts",
 ];
 
-async fn unknown_route(request: Request) -> Problem {
+async fn unknown_route(request: Request) -> Refusal {
     let path = request.uri().path();
     let under =
         |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
@@ -215,5 +219,5 @@ async fn unknown_route(request: Request) -> Problem {
     } else {
         "there is no such route"
     };
-    Problem::new(Code::NotFound, detail)
+    Refusal::new(Code::NotFound, detail)
 }

@@ -1,6 +1,9 @@
 //! The one place with HTTP status numbers: each stable code has one status.
 
-use crate::{Code, Service};
+use axum::http::StatusCode;
+use wallet::Code;
+
+use crate::Service;
 
 /// Every status that an answer can have; counted from zero each.
 pub(crate) const ALL: [u16; 16] = [
@@ -43,8 +46,16 @@ const INTERNAL: u16 = 500;
 
 /// What a connection over the limit is told before it is closed.
 pub(crate) const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    retry-after: 1\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: 106\r\n\r\n\
-    {\"type\":\"urn:macronode:overloaded\",\"title\":\"overloaded\",\"status\":503,\"code\":\"overloaded\",\"retryable\":true}";
+    retry-after: 1\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: 114\r\n\r\n\
+    {\"type\":\"urn:macronode:problem:overloaded\",\"title\":\"overloaded\",\"status\":503,\"code\":\"overloaded\",\"retryable\":true}";
+
+/// What a method that a route does not have is told.
+pub(crate) const METHOD_NOT_ALLOWED_BODY: &str = r#"{"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","retryable":false}"#;
+
+/// One of this file's numbers as axum's type.
+pub(crate) fn code(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).expect("the table holds valid statuses")
+}
 
 /// The status of a code.
 pub(crate) const fn of(code: Code) -> u16 {
@@ -55,10 +66,8 @@ pub(crate) const fn of(code: Code) -> u16 {
         | Code::LimitsExceeded
         | Code::CapExhausted
         | Code::AccountFrozen
-        | Code::AccountClosed
-        | Code::PolicyDenied => FORBIDDEN,
+        | Code::AccountClosed => FORBIDDEN,
         Code::NotFound => NOT_FOUND,
-        Code::MethodNotAllowed => METHOD_NOT_ALLOWED,
         Code::Timeout => TIMEOUT,
         Code::TooLarge => TOO_LARGE,
         Code::InsufficientFunds
@@ -105,14 +114,21 @@ pub(crate) fn reject_reasons(service: Service) -> impl Iterator<Item = &'static 
     if service == Service::Ledger {
         reasons.extend(model::Reason::ALL.iter().map(|reason| reason.word()));
     }
+    if service == Service::Accounting {
+        reasons.extend(USAGE_REASONS);
+    }
     reasons.sort_unstable();
     reasons.dedup();
     reasons.into_iter()
 }
 
+/// Why one usage event is not counted, beside the codes.
+const USAGE_REASONS: [&str; 7] =
+    ["invalid", "skewed", "busy", "draining", "too_old", "tenant_limit", "wrong_shard"];
+
 /// Whether a 403 is the capability's doing and not the account's.
 const fn is_of_capability(code: Code) -> bool {
-    matches!(code, Code::Forbidden | Code::LimitsExceeded | Code::CapExhausted | Code::PolicyDenied)
+    matches!(code, Code::Forbidden | Code::LimitsExceeded | Code::CapExhausted)
 }
 
 /// Whether the wallet counts this answer as a conflict: every 409 but insufficient funds.

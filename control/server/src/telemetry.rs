@@ -48,13 +48,13 @@ impl LedgerTelemetry {
             &["q"],
         )?;
         registry.register(Box::new(busy.clone()))?;
-        let breakers = IntGaugeVec::new(
-            Opts::new("breaker_open_seconds", "how long the breaker of a target has been open"),
+        let breakers = IntCounterVec::new(
+            Opts::new("breaker_open_seconds", "seconds that the breaker of a target has been open"),
             &["target"],
         )?;
         registry.register(Box::new(breakers.clone()))?;
         for target in BREAKER_TARGETS {
-            breakers.with_label_values(&[target]).set(0);
+            breakers.with_label_values(&[target]).reset();
         }
         counter(registry, "tls_handshake_failures_total", "TLS handshakes that failed")?;
         Ok(Self {

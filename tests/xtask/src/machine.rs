@@ -11,8 +11,7 @@ use std::{
 use crate::{cargo, report::Report};
 
 /// Programs that tests start, and the Debian package that has each.
-const PROGRAMS: [(&str, &str); 4] =
-    [("curl", "curl"), ("git", "git"), ("mkfs.ext4", "e2fsprogs"), ("mkfs.xfs", "xfsprogs")];
+const PROGRAMS: [(&str, &str); 2] = [("curl", "curl"), ("git", "git")];
 
 /// Cargo's own parts that stages need.
 const COMPONENTS: [(&str, &str); 2] = [("fmt", "rustfmt"), ("clippy", "clippy")];

@@ -1,0 +1,119 @@
+//! Query strings and path parts: small, strict, percent-decoded (RFC 3986).
+
+use std::borrow::Cow;
+
+use axum::extract::{Path, rejection::PathRejection};
+use model::{AccountName, Asset};
+
+use wallet::Code;
+
+use crate::Refusal;
+
+/// The asset that is meant where none is named.
+pub(crate) const ASSET_DEFAULT: &str = "ron";
+
+/// The pairs of a query string, each name at most once and known.
+#[derive(Debug)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Parses `query`, whose names must be among `known`.
+    ///
+    /// # Errors
+    /// `bad_request` for an unknown or repeated name, or a part that does not decode.
+    pub(crate) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Refusal> {
+        let mut pairs: Vec<(String, String)> = Vec::new();
+        for pair in query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (name, value) = (decode(name)?, decode(&value.replace('+', " "))?);
+            if !known.contains(&name.as_str()) {
+                return Err(bad(format!("unknown parameter {name:?}; known are {}", known.join(", "))));
+            }
+            if pairs.iter().any(|(taken, _)| *taken == name) {
+                return Err(bad(format!("the parameter {name} is given twice")));
+            }
+            pairs.push((name, value));
+        }
+        Ok(Self(pairs))
+    }
+
+    /// The value of `name`, if it is given.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of `name`, which must be given.
+    pub(crate) fn required(&self, name: &str) -> Result<&str, Refusal> {
+        self.text(name).ok_or_else(|| bad(format!("the parameter {name} is required")))
+    }
+
+    /// The value of `name` as a whole number, if it is given.
+    pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
+        let parse = |text: &str| text.parse().map_err(|_| bad(format!("{name} is not a whole number")));
+        self.text(name).map(parse).transpose()
+    }
+
+    /// The asset that is meant.
+    pub(crate) fn asset(&self) -> Result<Asset, Refusal> {
+        let name = self.text("asset").unwrap_or(ASSET_DEFAULT);
+        Asset::parse(name).map_err(|error| bad(error.to_string()))
+    }
+}
+
+/// An account's name out of a path or a query, already decoded.
+pub(crate) fn account(name: &str) -> Result<AccountName, Refusal> {
+    AccountName::parse(name).map_err(|error| bad(error.to_string()))
+}
+
+/// The part of a path that a route captures, as axum hands it over.
+pub(crate) type Part = Result<Path<String>, PathRejection>;
+
+/// The captured part of a path, decoded.
+pub(crate) fn part(captured: Part) -> Result<String, Refusal> {
+    captured.map(|Path(text)| text).map_err(|_| bad("a percent-encoded text is not UTF-8"))
+}
+
+/// Undoes percent-encoding.
+fn decode(text: &str) -> Result<String, Refusal> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first != b'%' {
+            bytes.push(*first);
+            rest = after;
+            continue;
+        }
+        let digits = after.split_at_checked(2).and_then(|(digits, after)| {
+            rest = after;
+            digits.iter().all(u8::is_ascii_hexdigit).then_some(())?;
+            u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+        });
+        bytes.push(digits.ok_or_else(|| bad("a percent sign is not followed by two hex digits"))?);
+    }
+    String::from_utf8(bytes).map_err(|_| bad("a percent-encoded text is not UTF-8"))
+}
+
+fn bad(detail: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::new(Code::BadRequest, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queries_are_strict() {
+        let query = Query::parse(Some("account=users%3A1%2Fmain&limit=5"), &["account", "limit"]).unwrap();
+        assert_eq!(query.required("account").unwrap(), "users:1/main");
+        assert_eq!(query.number("limit").unwrap(), Some(5));
+        assert_eq!(query.asset().unwrap(), Asset::parse("ron").unwrap());
+        for bad in ["x=1", "limit=1&limit=2", "limit=%zz", "limit=%f", "limit=%+f", "limit=%ff"] {
+            let parsed = Query::parse(Some(bad), &["limit"]).map(|_| ());
+            assert_eq!(parsed.unwrap_err().code(), Code::BadRequest, "{bad}");
+        }
+        for bad in ["limit=-1", "limit=1.5", "limit=", "limit=+1", "limit=99999999999999999999"] {
+            let query = Query::parse(Some(bad), &["limit"]).unwrap();
+            assert_eq!(query.number("limit").unwrap_err().code(), Code::BadRequest, "{bad}");
+        }
+    }
+}
