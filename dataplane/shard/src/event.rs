@@ -1,5 +1,6 @@
 //! `Event`: everything that can happen to a shard.
 
+use model::Reason;
 use wire::usage::{BatchView, Hello, LabelId, LabelSet};
 
 /// A connection's number, chosen by the loop, never used twice.
@@ -50,4 +51,35 @@ pub enum Event<'a> {
     },
     /// Seal everything now and take nothing more: the node is stopping.
     Drain,
+}
+
+impl ExportRefusal {
+    /// What the ledger's reason for declining a slice means for its stream.
+    #[must_use]
+    pub const fn of(reason: Reason) -> Self {
+        match reason {
+            Reason::NonceConflict => Self::Gap,
+            Reason::IdemConflict | Reason::PolicyDenied | Reason::TooLarge => Self::Conflict,
+            Reason::Unauth
+            | Reason::CapInvalid
+            | Reason::CapExhausted
+            | Reason::UnknownKind
+            | Reason::Busy
+            | Reason::Timeout
+            | Reason::Internal
+            | Reason::SafeMode
+            | Reason::InsufficientFunds
+            | Reason::AccountFrozen
+            | Reason::AccountClosed
+            | Reason::AccountConflict
+            | Reason::PreconditionFailed
+            | Reason::IdemExpired
+            | Reason::AlreadyResolved
+            | Reason::NotFound
+            | Reason::Overflow
+            | Reason::BatchAborted
+            | Reason::Quota
+            | Reason::Archived => Self::Retry,
+        }
+    }
 }

@@ -347,3 +347,6 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
