@@ -1,4 +1,5 @@
 //! The guarantees, in one binary.
 #![forbid(unsafe_code)]
 
+mod sim;
 mod tidy;

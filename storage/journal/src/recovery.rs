@@ -161,7 +161,9 @@ pub struct Recovered {
     /// Bytes of those frames on disk.
     pub bytes: u64,
     /// First and last segment that hold a replayed frame: to be flushed, and the flush checked,
-    /// before the first acknowledgement, read or root.
+    /// before the first acknowledgement, read or root. The superblock's and the slot's files are
+    /// flushed with them, before either is written: the copy that an earlier start wrote may lie in
+    /// the device's cache alone, and a power loss while the other copy is written would tear both.
     pub flush: Option<(SegmentNumber, SegmentNumber)>,
     /// The epoch of this start: above every epoch seen. To be written to the superblock.
     pub next_epoch: Epoch,

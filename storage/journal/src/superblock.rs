@@ -1,7 +1,8 @@
 //! The superblock: who the ledger is, how its journal is laid out, which start this is, its keys.
 //!
 //! Holds: written at creation and once at each start, both copies, one after the other with a flush
-//! between, so one is always whole. Its hash has no key: the key is inside.
+//! before, between and after, the copy that counts last ([`Superblock::write_order`]): so one is
+//! always whole. Its hash has no key: the key is inside.
 //! The file is for its owner alone (0600).
 
 use core::fmt;
@@ -9,7 +10,7 @@ use core::fmt;
 use model::{Epoch, Incarnation, LedgerId, Timestamp};
 
 use crate::{
-    Geometry, IMAGE_BYTES, ImageError,
+    Geometry, IMAGE_BYTES, ImageCopy, ImageError,
     fields::{Reader, Writer},
     image,
 };
@@ -144,6 +145,19 @@ impl Superblock {
             (Err(first), Err(second)) => Err(image::worse_of(first, second)),
         }
     }
+
+    /// In which order the copies are to be written, with a flush between, over what lies there now:
+    /// the one that counts is overwritten last. If it were overwritten first while the other is
+    /// torn from an earlier start, a power loss would leave none.
+    #[must_use]
+    pub fn write_order(first: &[u8], second: &[u8]) -> [ImageCopy; 2] {
+        let age = |copy: Result<Self, ImageError>| copy.ok().map(|found| (found.incarnation, found.epoch));
+        if age(Self::decode(first)) > age(Self::decode(second)) {
+            [ImageCopy::Second, ImageCopy::First]
+        } else {
+            [ImageCopy::First, ImageCopy::Second]
+        }
+    }
 }
 
 #[cfg(test)]
@@ -215,6 +229,15 @@ mod tests {
     fn the_newest_whole_copy_counts() {
         let (old, new) = (image(&superblock(7)), image(&superblock(8)));
         let torn = [0; IMAGE_BYTES];
+        for (first, second, written_first) in [
+            (&old, &new, ImageCopy::First),
+            (&new, &old, ImageCopy::Second),
+            (&torn, &new, ImageCopy::First),
+            (&new, &torn, ImageCopy::Second),
+            (&new, &new, ImageCopy::First),
+        ] {
+            assert_eq!(Superblock::write_order(first, second)[0], written_first);
+        }
         let other = image(&Superblock { ledger: LedgerId([9; 16]), ..superblock(9) });
         let epoch = |first: &[u8], second: &[u8]| Superblock::pick(first, second).map(|s| s.epoch.0);
         for (first, second, expected) in [

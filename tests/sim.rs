@@ -1,0 +1,70 @@
+//! The committer and recovery on a disk that lies as disks do, thousands of crashes at a time.
+//!
+//! `SEED=n` runs the worlds from that seed on, `SIM_RUNS=n` as many of them.
+
+use tests::{
+    node::Flaw,
+    oracle::Violation,
+    random::from_environment,
+    world::{Report, run},
+};
+
+/// Lives of one world.
+const LIVES: u32 = 12;
+/// Worlds that a canary may take to be found out.
+const CANARY_RUNS: u64 = 400;
+
+/// The first world in which the flaw was found out.
+fn found_out(flaw: Flaw) -> (u64, Violation) {
+    let first = from_environment("SEED", 1);
+    (first..first + CANARY_RUNS)
+        .find_map(|seed| run(seed, LIVES, flaw).err().map(|violation| (seed, violation)))
+        .unwrap_or_else(|| panic!("{flaw:?} was not found out in {CANARY_RUNS} worlds from seed {first}"))
+}
+
+#[test]
+fn nothing_answered_for_is_lost_in_any_crash() {
+    let (first, runs) = (from_environment("SEED", 1), from_environment("SIM_RUNS", 1500));
+    let mut total = Report::default();
+    for seed in first..first + runs {
+        match run(seed, LIVES, Flaw::None) {
+            Ok(report) => total.add(&report),
+            Err(violation) => panic!("SEED={seed} SIM_RUNS=1: {violation}"),
+        }
+    }
+    println!("worlds {runs} from seed {first}: {total:?}");
+    if runs >= 1500 {
+        let Report { crashes, starts, stops, poisoned, promised, cuts, rots, uncovered } = total;
+        assert!(crashes >= 10_000 && starts >= 5000 && promised >= 10_000, "the worlds are lively");
+        let seen = [stops, poisoned, cuts, rots, uncovered];
+        assert!(seen.iter().all(|count| *count >= 10), "every outcome is seen: {total:?}");
+    }
+}
+
+#[test]
+fn canary_answers_before_the_disk_has_them_are_found_out() {
+    let (seed, violation) = found_out(Flaw::EarlyAnswer);
+    println!("seed {seed}: {violation}");
+    assert!(matches!(violation, Violation::Lost(_) | Violation::Changed(_)), "{violation}");
+}
+
+#[test]
+fn canary_recovery_without_a_flush_is_found_out() {
+    let (seed, violation) = found_out(Flaw::NoFlush);
+    println!("seed {seed}: {violation}");
+    assert!(matches!(violation, Violation::Lost(_) | Violation::FalseRot(_)), "{violation}");
+}
+
+#[test]
+fn canary_rot_cut_as_a_torn_tail_is_found_out() {
+    let (seed, violation) = found_out(Flaw::BlindCut);
+    println!("seed {seed}: {violation}");
+    assert!(matches!(violation, Violation::Lost(_)), "{violation}");
+}
+
+#[test]
+fn canary_a_failed_write_taken_for_a_good_one_is_found_out() {
+    let (seed, violation) = found_out(Flaw::FailureIgnored);
+    println!("seed {seed}: {violation}");
+    assert!(matches!(violation, Violation::Lost(_) | Violation::FalseRot(_)), "{violation}");
+}

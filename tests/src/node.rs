@@ -1,0 +1,312 @@
+//! One life of a committer: batches go in, the disk answers in any order, promises come out.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use journal::{
+    Batch, Committer, Effect, Effects, Event, FrameHash, FrameNumber, Geometry, HEADER_BYTES, IMAGE_BYTES,
+    Identity, Resume, SegmentNumber, Slot, Start, Superblock, WriteFailure,
+};
+use model::{Instant, Nanos, Timestamp};
+
+use crate::{
+    disk::{Disk, FileName, Ticket},
+    oracle::{Oracle, SealedFrame, Violation},
+    random::Random,
+    store,
+};
+
+/// A fault planted in the harness's own engine. A harness that does not find it is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// None: nothing may be found.
+    None,
+    /// Answers leave when a frame is handed to the disk.
+    EarlyAnswer,
+    /// What was recovered is shown without a flush.
+    NoFlush,
+    /// Every bad frame is taken for a torn tail.
+    BlindCut,
+    /// A failed write is taken for a good one.
+    FailureIgnored,
+}
+
+/// The kernel's number for an input or output error.
+const EIO: i32 = 5;
+
+/// A committer and what it is waiting for.
+#[derive(Debug)]
+pub struct Node {
+    committer: Committer,
+    geometry: Geometry,
+    flaw: Flaw,
+    now: Instant,
+    buffers: BTreeMap<FrameNumber, Vec<u8>>,
+    hashes: BTreeMap<FrameNumber, FrameHash>,
+    frames: BTreeMap<Ticket, FrameNumber>,
+    slots: BTreeMap<Ticket, u64>,
+    preparing: VecDeque<SegmentNumber>,
+    wants_idle: bool,
+    stopped: Option<bool>,
+}
+
+impl Node {
+    /// A node that goes on where recovery ended.
+    ///
+    /// # Errors
+    /// `Violation` if its first effects break a promise.
+    pub fn start(
+        superblock: &Superblock,
+        resume: Resume,
+        slot: Slot,
+        in_flight_max: usize,
+        flaw: Flaw,
+        disk: &mut Disk,
+        oracle: &mut Oracle,
+    ) -> Result<Self, Violation> {
+        let Superblock { ledger, incarnation, epoch, geometry, .. } = *superblock;
+        let identity = Identity { ledger, incarnation, epoch };
+        let start = Start { identity, geometry, key: store::key(), resume, slot, in_flight_max };
+        let now = Instant(0);
+        let mut node = Self {
+            committer: Committer::new(start, now),
+            geometry,
+            flaw,
+            now,
+            buffers: BTreeMap::new(),
+            hashes: BTreeMap::new(),
+            frames: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            preparing: VecDeque::new(),
+            wants_idle: false,
+            stopped: None,
+        };
+        node.apply(Event::Tick, disk, oracle)?;
+        Ok(node)
+    }
+
+    /// Whether it has stopped, and cleanly.
+    #[must_use]
+    pub const fn stopped(&self) -> Option<bool> {
+        self.stopped
+    }
+
+    /// Whether a write failed.
+    #[must_use]
+    pub const fn is_poisoned(&self) -> bool {
+        self.committer.is_poisoned()
+    }
+
+    /// One step of anything that can happen next.
+    ///
+    /// # Errors
+    /// `Violation` if a promise is broken by it.
+    pub fn step(
+        &mut self,
+        random: &mut Random,
+        disk: &mut Disk,
+        oracle: &mut Oracle,
+    ) -> Result<(), Violation> {
+        match random.below(0..10) {
+            0..4 => self.begin(random, disk, oracle),
+            4..7 => self.complete(random, disk, oracle),
+            7 => self.finish_preparing(disk, oracle),
+            8 => {
+                self.now = self.now.after(Nanos::from_millis(random.below(0..400)));
+                self.apply(Event::Tick, disk, oracle)
+            }
+            _ if random.one_in(3) => self.apply(Event::Publish, disk, oracle),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins a batch of any size, or the empty frame that was asked for.
+    fn begin(&mut self, random: &mut Random, disk: &mut Disk, oracle: &mut Oracle) -> Result<(), Violation> {
+        let idle = core::mem::take(&mut self.wants_idle);
+        let large = random.one_in(5);
+        let room = self.geometry.payload_bytes_max().min(if large { usize::MAX } else { 1500 });
+        let payload = if idle { 0 } else { random.index(room + 1) };
+        let count = if idle { 0 } else { random.below(0..4) };
+        self.batch(u32::try_from(count).expect("a few"), payload, random.bits(), disk, oracle)
+    }
+
+    /// Begins a batch of `count` entries whose payload is `payload` bytes drawn from `seed`.
+    ///
+    /// # Errors
+    /// `Violation` if a promise is broken by it.
+    pub fn batch(
+        &mut self,
+        count: u32,
+        payload: usize,
+        seed: u64,
+        disk: &mut Disk,
+        oracle: &mut Oracle,
+    ) -> Result<(), Violation> {
+        let may_begin = self.committer.may_begin();
+        let bytes = self.geometry.frame_bytes(payload).expect("within a frame");
+        let mut buffer = vec![0xcc; bytes];
+        let mut random = Random::new(seed);
+        for byte in &mut buffer[HEADER_BYTES..HEADER_BYTES + payload] {
+            *byte = random.bits().to_le_bytes()[0];
+        }
+        let first_seq = self.committer.next_seq();
+        let frame = self.committer.next_frame();
+        let tree_size = first_seq.0 + u64::from(count) - 1;
+        let mut root = store::EMPTY_ROOT;
+        root[..8].copy_from_slice(&tree_size.to_le_bytes());
+        let at = Timestamp(self.now.0);
+        let batch =
+            Batch { buffer: &mut buffer, payload_bytes: payload, first_seq, count, at, tree_size, root };
+        let mut out = Effects::new();
+        self.committer.apply(self.now, Event::Begin(batch), &mut out);
+        let began = self.committer.next_frame() > frame;
+        if began != may_begin {
+            return Err(Violation::Frontier(format!("may begin {may_begin}, began {began}")));
+        }
+        if began {
+            let sealed = journal::open(&buffer, &store::key(), self.geometry);
+            let sealed = sealed.map_err(|error| Violation::Recovery(format!("sealed: {error}")))?;
+            oracle.seal(SealedFrame::of(&sealed));
+            self.hashes.insert(frame, sealed.hash);
+            self.buffers.insert(frame, buffer);
+        }
+        self.act(&mut out, disk, oracle)
+    }
+
+    /// One write in flight comes back, now and then with an error.
+    fn complete(
+        &mut self,
+        random: &mut Random,
+        disk: &mut Disk,
+        oracle: &mut Oracle,
+    ) -> Result<(), Violation> {
+        let in_flight = disk.in_flight();
+        if in_flight.is_empty() {
+            return Ok(());
+        }
+        let ticket = in_flight[random.index(in_flight.len())].ticket;
+        let failed = random.one_in(500);
+        if failed {
+            disk.fail(ticket, random);
+        } else {
+            disk.complete(ticket);
+        }
+        let ignored = self.flaw == Flaw::FailureIgnored;
+        let result = if failed && !ignored { Err(WriteFailure::Error(EIO)) } else { Ok(()) };
+        self.came_back(ticket, result, disk, oracle)
+    }
+
+    /// The oldest write in flight comes back.
+    ///
+    /// # Errors
+    /// `Violation` if a promise is broken by it.
+    pub fn complete_oldest(&mut self, disk: &mut Disk, oracle: &mut Oracle) -> Result<bool, Violation> {
+        let Some(ticket) = disk.in_flight().iter().map(|write| write.ticket).min() else { return Ok(false) };
+        disk.complete(ticket);
+        self.came_back(ticket, Ok(()), disk, oracle)?;
+        Ok(true)
+    }
+
+    fn came_back(
+        &mut self,
+        ticket: Ticket,
+        result: Result<(), WriteFailure>,
+        disk: &mut Disk,
+        oracle: &mut Oracle,
+    ) -> Result<(), Violation> {
+        if let Some(frame) = self.frames.remove(&ticket) {
+            return self.apply(Event::Persisted { frame, result }, disk, oracle);
+        }
+        let sequence = self.slots.remove(&ticket).expect("a frame's write or a slot's");
+        self.apply(Event::SlotWritten { sequence, result }, disk, oracle)
+    }
+
+    /// The oldest segment asked for is ready.
+    ///
+    /// # Errors
+    /// `Violation` if a promise is broken by it.
+    pub fn finish_preparing(&mut self, disk: &mut Disk, oracle: &mut Oracle) -> Result<(), Violation> {
+        let Some(segment) = self.preparing.pop_front() else { return Ok(()) };
+        let name = FileName::Segment(segment.0);
+        let bytes = self.geometry.segment_bytes();
+        if disk.len(name).is_none() {
+            disk.create(name, usize::try_from(bytes).expect("a small segment"));
+        }
+        self.apply(Event::Prepared { segment, bytes }, disk, oracle)
+    }
+
+    /// Passes time.
+    ///
+    /// # Errors
+    /// `Violation` if a promise is broken by it.
+    pub fn tick(&mut self, span: Nanos, disk: &mut Disk, oracle: &mut Oracle) -> Result<(), Violation> {
+        self.now = self.now.after(span);
+        self.apply(Event::Tick, disk, oracle)
+    }
+
+    /// Stops, answering every write, and says whether it was clean.
+    ///
+    /// # Errors
+    /// `Recovery` if it never stops; any `Violation` on the way.
+    pub fn stop(&mut self, disk: &mut Disk, oracle: &mut Oracle) -> Result<bool, Violation> {
+        self.apply(Event::Stop, disk, oracle)?;
+        for _ in 0..100 {
+            if let Some(clean) = self.stopped {
+                return Ok(clean);
+            }
+            self.finish_preparing(disk, oracle)?;
+            self.complete_oldest(disk, oracle)?;
+        }
+        Err(Violation::Recovery("the committer does not stop".to_owned()))
+    }
+
+    fn apply(&mut self, event: Event<'_>, disk: &mut Disk, oracle: &mut Oracle) -> Result<(), Violation> {
+        let mut out = Effects::new();
+        self.committer.apply(self.now, event, &mut out);
+        self.act(&mut out, disk, oracle)
+    }
+
+    fn act(&mut self, out: &mut Effects, disk: &mut Disk, oracle: &mut Oracle) -> Result<(), Violation> {
+        for effect in out.drain() {
+            match effect {
+                Effect::Persist { frame, position, bytes } => {
+                    let buffer = self.buffers.remove(&frame).expect("the frame was sealed");
+                    assert!(buffer.len() == bytes);
+                    let offset = usize::try_from(position.offset).expect("a small segment");
+                    let ticket = disk.submit(FileName::Segment(position.segment.0), offset, buffer);
+                    self.frames.insert(ticket, frame);
+                    if self.flaw == Flaw::EarlyAnswer {
+                        oracle.promise(self.hashes[&frame])?;
+                    }
+                }
+                Effect::Release { frame, .. } => {
+                    let hash = self.hashes.remove(&frame).expect("the frame was sealed");
+                    if self.flaw != Flaw::EarlyAnswer {
+                        oracle.promise(hash)?;
+                    }
+                }
+                Effect::PrepareSegment(segment) => self.preparing.push_back(segment),
+                Effect::WriteSlot { copy, slot } => {
+                    let mut image = [0; IMAGE_BYTES];
+                    slot.encode(&store::key(), &mut image);
+                    let offset = store::image_offset(copy);
+                    let ticket = disk.submit(FileName::Slot, offset, image.to_vec());
+                    self.slots.insert(ticket, slot.sequence);
+                }
+                Effect::WantIdleFrame => self.wants_idle = true,
+                Effect::Stopped { clean } => self.stopped = Some(clean),
+                Effect::Published { .. } | Effect::Declined(_) | Effect::Poisoned(_) => {}
+            }
+        }
+        self.check(oracle)
+    }
+
+    /// The marks stand where the promises do.
+    fn check(&self, oracle: &Oracle) -> Result<(), Violation> {
+        let (frontiers, durable) = (self.committer.frontiers(), self.committer.durable_frame());
+        let promised = oracle.promised();
+        if !frontiers.are_ordered() || promised != durable && self.flaw != Flaw::EarlyAnswer {
+            return Err(Violation::Frontier(format!("{frontiers:?}, frame {durable}, promised {promised}")));
+        }
+        Ok(())
+    }
+}
