@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod accounts;
 mod apply;
@@ -17,13 +19,20 @@ mod decide;
 mod decision;
 mod error;
 mod hash;
+mod head;
 mod index;
 mod keys;
 mod leaf;
+mod leaf_fields;
 mod ledger;
+mod note;
 mod params;
+mod proof;
+mod receipt;
 mod slices;
 mod streams;
+mod tile;
+mod tlog_proof;
 mod tree;
 
 pub use accounts::AccountView;
@@ -31,9 +40,24 @@ pub use decide::Prepared;
 pub use decision::{Decision, Postings, SliceDecision};
 pub use error::{Effect, Error};
 pub use hash::{Hash, HashKind};
+pub use head::{TreeHead, open_checkpoint, sign_checkpoint};
 pub use keys::{KEY_RETENTION_MILLIS, KeyView};
 pub use leaf::{LeafData, OpenedSide, Which, leaf_data, record_leaf_hash, slice_leaf_data};
+pub use leaf_fields::{LeafFields, LeafSides};
 pub use ledger::Ledger;
+pub use note::{
+    NOTE_BYTES_MAX, NoteError, NoteSigner, NoteVerifier, SIGNATURES_MAX, SignatureLine, SignedNote,
+};
 pub use params::Params;
+pub use proof::{
+    HashSource, PATH_HASHES_MAX, ProofError, consistency_path, inclusion_path, root_of_inclusion,
+    verify_consistency, verify_inclusion,
+};
+pub use receipt::{Receipt, ReceiptError, Verified, verify_receipt};
 pub use streams::{RECENT_SLICES, StreamView};
+pub use tile::{TILE_BYTES, TILE_HASHES, Tile, TileSpan, filled_tiles};
+pub use tlog_proof::TlogProof;
 pub use tree::Tree;
+
+#[cfg(test)]
+mod tests;
