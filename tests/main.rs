@@ -1,5 +1,6 @@
 //! The guarantees, in one binary.
 #![forbid(unsafe_code)]
 
+mod kernel;
 mod sim;
 mod tidy;

@@ -180,10 +180,11 @@ impl DirectFile {
     /// Writes zeros over `from..to` and flushes them, so that later writes there change no metadata.
     ///
     /// Space is reserved first where the file system can, so that a full disk shows before the time
-    /// is spent. Blocks for as long as the disk takes, and holds one buffer of 1 MiB.
+    /// is spent. Blocks for as long as the disk takes, and holds one buffer of 1 MiB. If it fails, the
+    /// file is cut to the length that it had, which gives back what was taken beyond it.
     ///
     /// # Errors
-    /// [`DiskError::NoSpace`], or what the kernel refuses; the range is then partly written.
+    /// [`DiskError::NoSpace`], or what the kernel refuses; what lay in the range is then partly zeros.
     ///
     /// # Panics
     /// If an end of the range is not whole pages, or they are out of order.
@@ -194,11 +195,26 @@ impl DirectFile {
         if from == to {
             return Ok(());
         }
-        match rustix::fs::fallocate(&self.fd, FallocateFlags::empty(), from, to - from) {
-            // Reserving is a courtesy; the writes below are what counts.
-            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => {}
-            Err(errno) => return Err(DiskError::file(Operation::Allocate, &self.path, errno)),
+        let len_before = self.len_bytes()?;
+        let outcome = self.reserve(from, to).and_then(|()| self.overwrite(from, to));
+        if outcome.is_err() {
+            // A reservation that fails half-way keeps what it got, and would keep the disk full. The
+            // first failure is the one to tell.
+            let _given_back = rustix::fs::ftruncate(&self.fd, len_before);
         }
+        outcome
+    }
+
+    /// Reserves space for the range. A courtesy: the writes after it are what counts.
+    fn reserve(&self, from: u64, to: u64) -> Result<(), DiskError> {
+        match rustix::fs::fallocate(&self.fd, FallocateFlags::empty(), from, to - from) {
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(errno) => Err(DiskError::file(Operation::Allocate, &self.path, errno)),
+        }
+    }
+
+    /// Writes zeros over the range and flushes them.
+    fn overwrite(&self, from: u64, to: u64) -> Result<(), DiskError> {
         let zeros = AlignedBuf::new(ZERO_CHUNK_BYTES);
         let mut offset = from;
         while offset < to {

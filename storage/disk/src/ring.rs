@@ -54,6 +54,10 @@ pub struct Ring {
 impl Ring {
     /// Opens a ring on the calling thread and tells what it was set up with.
     ///
+    /// A ring is locked memory (some 10 KiB at a depth of 32), charged to the user over all of its
+    /// processes until a moment after the ring is closed: call [`raise_memlock`](crate::raise_memlock)
+    /// first.
+    ///
     /// # Errors
     /// [`DiskError::UringDisabled`], [`DiskError::UringDenied`], [`DiskError::UringMemory`],
     /// [`DiskError::KernelTooOld`], or another refusal as it is.

@@ -11,7 +11,8 @@ use std::{
 use crate::{cargo, report::Report};
 
 /// Programs that tests start, and the Debian package that has each.
-const PROGRAMS: [(&str, &str); 2] = [("curl", "curl"), ("git", "git")];
+const PROGRAMS: [(&str, &str); 4] =
+    [("curl", "curl"), ("git", "git"), ("mkfs.ext4", "e2fsprogs"), ("mkfs.xfs", "xfsprogs")];
 
 /// Cargo's own parts that stages need.
 const COMPONENTS: [(&str, &str); 2] = [("fmt", "rustfmt"), ("clippy", "clippy")];

@@ -15,7 +15,8 @@ pub(crate) struct Report {
 
 impl Report {
     /// Takes a stage that has ended.
-    pub(crate) fn push(&mut self, ended: Ended) {
+    pub(crate) fn push(&mut self, mut ended: Ended) {
+        self.not_run.append(&mut ended.not_run);
         self.ended.push(ended);
     }
 
@@ -75,7 +76,8 @@ mod tests {
 
     fn ended(ok: bool, passed: u64, failed: u64) -> Ended {
         let counts = Counts { passed, failed, skipped: 0 };
-        Ended { name: "stage", ok, took: Duration::from_secs(1), counts, evidence: Vec::new() }
+        let took = Duration::from_secs(1);
+        Ended { name: "stage", ok, took, counts, evidence: Vec::new(), not_run: Vec::new() }
     }
 
     #[test]

@@ -69,6 +69,8 @@ pub(crate) struct Ended {
     pub(crate) counts: Counts,
     /// Lines that tests printed as evidence, without the leading `proof: `.
     pub(crate) evidence: Vec<String>,
+    /// Lines `not run: NAME: REASON` of tests that this host has no means for.
+    pub(crate) not_run: Vec<String>,
 }
 
 /// Runs `command` to its end or to `deadline`.
@@ -81,8 +83,14 @@ pub(crate) fn run(name: &'static str, mut command: Command, deadline: Instant) -
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("{name}: cannot start {}", shown(&command)))?;
-    let mut ended =
-        Ended { name, ok: false, took: Duration::ZERO, counts: Counts::default(), evidence: Vec::new() };
+    let mut ended = Ended {
+        name,
+        ok: false,
+        took: Duration::ZERO,
+        counts: Counts::default(),
+        evidence: Vec::new(),
+        not_run: Vec::new(),
+    };
     let in_time = follow(&mut child, &mut ended, deadline);
     if !in_time {
         eprintln!("{name}: over the time that the whole run may take; killed");
@@ -113,6 +121,9 @@ fn follow(child: &mut Child, ended: &mut Ended, deadline: Instant) -> bool {
                 ended.counts.add(Counts::of_line(line.trim_start()));
                 if let Some((_, evidence)) = line.split_once("proof: ") {
                     ended.evidence.push(evidence.trim().to_owned());
+                }
+                if let Some((_, what)) = line.split_once("not run: ") {
+                    ended.not_run.push(what.trim().to_owned());
                 }
             }
             Err(RecvTimeoutError::Disconnected) => return true,
@@ -185,5 +196,9 @@ mod tests {
         echo.arg("proof: sim runs=3");
         let ended = run("echo", echo, soon).unwrap();
         assert_eq!(ended.evidence, ["sim runs=3"]);
+        let mut echo = Command::new("echo");
+        echo.arg("test kernel::xfs ... not run: kernel::xfs: not root");
+        let ended = run("echo", echo, soon).unwrap();
+        assert_eq!(ended.not_run, ["kernel::xfs: not root"]);
     }
 }

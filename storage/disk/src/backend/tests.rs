@@ -21,6 +21,8 @@ struct World {
 /// Runs a case over `pwritev2`, and over `io_uring` with and without the table of files where this
 /// host allows it.
 fn each(case: impl Fn(World)) {
+    // Rings of all of a user's processes share one limit, which may be as low as 64 KiB.
+    crate::raise_memlock().unwrap();
     let plain = RingOptions { depth: 8, register_files: false };
     let table = RingOptions { depth: 8, register_files: true };
     for (io, options) in [(Io::Pwrite, plain), (Io::Uring, plain), (Io::Uring, table)] {
@@ -243,6 +245,7 @@ const MILLISECOND: rustix::event::Timespec = rustix::event::Timespec { tv_sec: 0
 
 #[test]
 fn the_choice_is_told() {
+    crate::raise_memlock().unwrap();
     let options = RingOptions::default();
     let open = |io| Backend::open(io, &options, Arc::new(Doorbell::new().unwrap()));
     let (pwrite, report) = open(Io::Pwrite).unwrap();

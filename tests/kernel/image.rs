@@ -1,0 +1,65 @@
+//! A file system in a file: real ext4 or XFS of a given size, mounted through a loop device.
+//!
+//! The image is sparse and on tmpfs where there is one, so it costs what is written to it. Dropping
+//! unmounts it; the loop device goes with the mount.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A mounted image.
+pub(super) struct Image {
+    mount: PathBuf,
+    _home: tempfile::TempDir,
+}
+
+/// The file systems that journals are kept on, with the smallest size that each can be made in.
+pub(super) const FILE_SYSTEMS: [(&str, u64); 2] = [("ext4", 24 << 20), ("xfs", 320 << 20)];
+
+impl Image {
+    /// Makes and mounts one, or says why this host cannot.
+    pub(super) fn mount(file_system: &str, len_bytes: u64) -> Result<Self, String> {
+        let shared_memory = Path::new("/dev/shm");
+        let home =
+            if shared_memory.is_dir() { tempfile::tempdir_in(shared_memory) } else { tempfile::tempdir() };
+        let home = home.map_err(|error| error.to_string())?;
+        let image = home.path().join("image");
+        let mount = home.path().join("mount");
+        let file = std::fs::File::create(&image).map_err(|error| error.to_string())?;
+        file.set_len(len_bytes).map_err(|error| error.to_string())?;
+        std::fs::create_dir(&mount).map_err(|error| error.to_string())?;
+        run(Command::new(format!("mkfs.{file_system}")).arg("-q").arg(&image))?;
+        run(Command::new("mount").args(["-t", file_system, "-o", "loop"]).arg(&image).arg(&mount))?;
+        Ok(Self { mount, _home: home })
+    }
+
+    /// Where it is mounted.
+    pub(super) fn path(&self) -> &Path {
+        &self.mount
+    }
+
+    /// Cuts the file system off from its device, as a failing controller would: every write from now
+    /// on is an error.
+    pub(super) fn shut_down(&self) -> Result<(), String> {
+        run(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.mount))
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        // Lazily, because a test that panics may still have files open.
+        if let Err(error) = run(Command::new("umount").arg("-l").arg(&self.mount)) {
+            eprintln!("{} stays mounted: {error}", self.mount.display());
+        }
+    }
+}
+
+/// Runs a command; its complaint if it fails.
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("{name}: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{name}: {}", complaint.lines().next().unwrap_or("failed without a word")))
+}
