@@ -14,7 +14,7 @@ const EDGES: [(&str, &[&str]); 23] = [
     ("engine", &["model", "wire", "ledger", "journal", "disk", "shard"]),
     ("caps", &["model"]),
     ("client", &[]),
-    ("wallet", &["model"]),
+    ("wallet", &["model", "wire"]),
     ("server", &["model", "wire", "wallet", "caps", "ledger"]),
     ("node", &["model", "wire", "wallet", "caps", "ledger", "disk", "shard", "engine", "server", "client"]),
     ("macronode", &["node"]),

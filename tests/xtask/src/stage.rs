@@ -73,6 +73,24 @@ pub(crate) struct Ended {
     pub(crate) not_run: Vec<String>,
 }
 
+impl Ended {
+    fn new(name: &'static str) -> Self {
+        let (evidence, not_run) = (Vec::new(), Vec::new());
+        Self { name, ok: false, took: Duration::ZERO, counts: Counts::default(), evidence, not_run }
+    }
+
+    /// Reads one line of the stage's output.
+    fn take(&mut self, line: &str) {
+        self.counts.add(Counts::of_line(line.trim_start()));
+        if let Some((_, evidence)) = line.split_once("proof: ") {
+            self.evidence.push(evidence.trim().to_owned());
+        }
+        if let Some((_, what)) = line.split_once("not run: ") {
+            self.not_run.push(what.trim().to_owned());
+        }
+    }
+}
+
 /// Runs `command` to its end or to `deadline`.
 pub(crate) fn run(name: &'static str, mut command: Command, deadline: Instant) -> anyhow::Result<Ended> {
     println!("\n== {name}: {}", shown(&command));
@@ -83,14 +101,7 @@ pub(crate) fn run(name: &'static str, mut command: Command, deadline: Instant) -
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("{name}: cannot start {}", shown(&command)))?;
-    let mut ended = Ended {
-        name,
-        ok: false,
-        took: Duration::ZERO,
-        counts: Counts::default(),
-        evidence: Vec::new(),
-        not_run: Vec::new(),
-    };
+    let mut ended = Ended::new(name);
     let in_time = follow(&mut child, &mut ended, deadline);
     if !in_time {
         eprintln!("{name}: over the time that the whole run may take; killed");
@@ -118,13 +129,7 @@ fn follow(child: &mut Child, ended: &mut Ended, deadline: Instant) -> bool {
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(now())) {
             Ok(line) => {
-                ended.counts.add(Counts::of_line(line.trim_start()));
-                if let Some((_, evidence)) = line.split_once("proof: ") {
-                    ended.evidence.push(evidence.trim().to_owned());
-                }
-                if let Some((_, what)) = line.split_once("not run: ") {
-                    ended.not_run.push(what.trim().to_owned());
-                }
+                ended.take(&line);
             }
             Err(RecvTimeoutError::Disconnected) => return true,
             Err(RecvTimeoutError::Timeout) => return false,
@@ -190,15 +195,22 @@ mod tests {
     }
 
     #[test]
-    fn evidence_is_kept() {
-        let soon = now() + Duration::from_secs(60);
-        let mut echo = Command::new("echo");
-        echo.arg("proof: sim runs=3");
-        let ended = run("echo", echo, soon).unwrap();
+    fn evidence_and_what_did_not_run_are_kept() {
+        let mut ended = Ended::new("tests");
+        for line in
+            ["test sim::runs ... proof: sim runs=3", "    not run: kernel::xfs: not root", "test a ... ok"]
+        {
+            ended.take(line);
+        }
         assert_eq!(ended.evidence, ["sim runs=3"]);
-        let mut echo = Command::new("echo");
-        echo.arg("test kernel::xfs ... not run: kernel::xfs: not root");
-        let ended = run("echo", echo, soon).unwrap();
         assert_eq!(ended.not_run, ["kernel::xfs: not root"]);
+    }
+
+    #[test]
+    fn the_output_of_a_stage_is_read() {
+        let mut echo = Command::new("echo");
+        echo.arg("proof: a line that an outer run does not count");
+        let ended = run("echo", echo, now() + Duration::from_secs(60)).unwrap();
+        assert_eq!(ended.evidence, ["a line that an outer run does not count"]);
     }
 }

@@ -18,8 +18,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     let mut report = Report::default();
     machine::set_up(&mut report);
     let test: &[&str] = if machine::has_cargo("nextest") {
-        // What a test says about not having run is in its output.
-        &["nextest", "run", "--workspace", "--locked", "--success-output", "immediate"]
+        &["nextest", "run", "--workspace", "--locked"]
     } else {
         &["test", "--workspace", "--lib", "--bins", "--tests", "--locked", "--no-fail-fast"]
     };
