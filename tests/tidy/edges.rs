@@ -21,7 +21,7 @@ const EDGES: [(&str, &[&str]); 23] = [
     ("ron-accounting", &["ron-meter", "node"]),
     ("ron-ledger", &["node"]),
     ("svc-wallet", &["node"]),
-    ("ctl", &["model", "wire", "caps", "ledger", "journal", "disk", "client"]),
+    ("ctl", &["model", "wire", "wallet", "caps", "ledger", "journal", "disk", "client"]),
     ("bench", &["model", "wire", "ledger", "journal", "disk", "ron-meter", "shard", "engine", "client"]),
     ("ron-tune", &["disk"]),
     (

@@ -114,13 +114,16 @@ impl Problem {
     /// A refusal that left nothing in the ledger.
     #[must_use]
     pub fn of_declined(declined: &Declined) -> Self {
-        let limited = matches!(declined.reason, Reason::TooLarge | Reason::Quota) && declined.number > 0;
-        let limit = limited.then(|| Numbers::Limit(u64::try_from(declined.number).unwrap_or(u64::MAX)));
-        Self {
-            numbers: limit.unwrap_or(Numbers::None),
-            fate_open: declined.reason == Reason::Timeout,
-            ..Self::of_reason(declined.reason)
-        }
+        let number = u64::try_from(declined.number).unwrap_or(u64::MAX);
+        let limited = matches!(declined.reason, Reason::TooLarge | Reason::Quota);
+        let expecting = matches!(declined.reason, Reason::NonceConflict | Reason::IdemConflict);
+        let numbers = match number {
+            0 => Numbers::None,
+            _ if limited => Numbers::Limit(number),
+            _ if expecting => Numbers::Expected(number),
+            _ => Numbers::None,
+        };
+        Self { numbers, fate_open: declined.reason == Reason::Timeout, ..Self::of_reason(declined.reason) }
     }
 
     /// The problem as JSON. `status` is the HTTP status of its code, which `server` knows.

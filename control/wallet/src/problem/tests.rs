@@ -52,7 +52,9 @@ fn declined_requests_carry_the_limit_or_an_open_fate() {
     for reason in Reason::ALL {
         let problem = Problem::of_declined(&Declined { reason, number: 8190 });
         let limited = matches!(reason, Reason::TooLarge | Reason::Quota);
+        let expecting = matches!(reason, Reason::NonceConflict | Reason::IdemConflict);
         assert_eq!(problem.numbers == Numbers::Limit(8190), limited, "{reason}");
+        assert_eq!(problem.numbers == Numbers::Expected(8190), expecting, "{reason}");
         assert_eq!(problem.fate_open, reason == Reason::Timeout, "{reason}");
         assert_eq!(problem.seq, None);
     }
@@ -64,4 +66,31 @@ fn a_bad_key_is_a_bad_request() {
     let problem = Problem::from(KeyError::Length);
     assert_eq!(problem.code, Code::BadRequest);
     assert_eq!(problem.detail, "Idempotency-Key: an idempotency key has 1 to 64 characters");
+}
+
+/// Cells of a table's row in `docs/errors.md`, the first one without its backquotes.
+fn rows() -> impl Iterator<Item = (&'static str, alloc::vec::Vec<&'static str>)> {
+    let page = include_str!("../../../../docs/errors.md");
+    page.lines().filter_map(|line| {
+        let (first, rest) = line.strip_prefix("| `")?.split_once("` |")?;
+        Some((first, rest.trim_end_matches('|').split('|').map(str::trim).collect()))
+    })
+}
+
+#[test]
+fn the_page_of_errors_has_every_code_and_reason() {
+    for code in Code::ALL {
+        let row = rows().find(|(word, cells)| *word == code.word() && cells.len() == 4);
+        let (_, cells) = row.unwrap_or_else(|| panic!("{code} has no row"));
+        assert_eq!(cells[3], if code.is_retryable() { "yes" } else { "no" }, "{code}");
+    }
+    for reason in Reason::ALL {
+        let row = rows().find(|(word, cells)| *word == reason.word() && cells.len() == 3);
+        let (_, cells) = row.unwrap_or_else(|| panic!("{reason} has no row"));
+        assert_eq!(cells[1], alloc::format!("`{}`", Code::of_reason(reason)), "{reason}");
+        assert_eq!(cells[2], if reason.is_frozen() { "yes" } else { "no" }, "{reason}");
+    }
+    let codes = rows().filter(|(_, cells)| cells.len() == 4).count();
+    let reasons = rows().filter(|(_, cells)| cells.len() == 3).count();
+    assert_eq!((codes, reasons), (Code::ALL.len(), Reason::ALL.len()), "no row too many");
 }
