@@ -3,6 +3,8 @@
 //!
 //! serde's derive would take an array for an object and would not name the field of a wrong
 //! type, so an object is read field by field into `Loose` values, borrowed where JSON allows.
+//! serde's errors carry text only: before each step the fault that would be told if the step
+//! met a wrong type is left beside it, and taken away after.
 
 use alloc::{
     borrow::Cow,
@@ -10,9 +12,7 @@ use alloc::{
 };
 use core::fmt;
 
-use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
 use crate::{Code, Problem, limits::SHOWN_NAME_CHARS_MAX};
 
@@ -97,70 +97,65 @@ impl BodyError {
     }
 }
 
-/// A JSON value of which only texts, numbers and truth values are kept.
-#[derive(Clone, Debug, PartialEq)]
+/// A field that a route has, and what its value must be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
+    pub(crate) expected: &'static str,
+}
+
+/// A JSON value that a field can have. Fractions, negative numbers, arrays and objects cannot
+/// be one.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Loose<'de> {
     Null,
     Truth(bool),
     Number(u64),
     Text(Cow<'de, str>),
-    /// A fraction, a negative number, an array or an object.
-    Other,
 }
 
-/// The values of one object's fields, in the order of `names`; null counts as not given.
+/// The values of one object's fields, in the order of `known`; null counts as not given.
 #[derive(Debug)]
 pub(crate) struct Fields<'de, const N: usize> {
-    names: &'static [&'static str; N],
+    known: &'static [Field; N],
     values: [Option<Loose<'de>>; N],
     entry: Option<usize>,
 }
 
 impl<'de, const N: usize> Fields<'de, N> {
     /// Reads a body that is one object with these fields and no others.
-    pub(crate) fn parse(body: &'de [u8], names: &'static [&'static str; N]) -> Result<Self, BodyError> {
+    pub(crate) fn parse(body: &'de [u8], known: &'static [Field; N]) -> Result<Self, BodyError> {
         let mut fault = None;
-        parse_with(body, ObjectSeed { names, entry: None, fault: &mut fault })
-            .map_err(|error| fault.unwrap_or(error))
+        let read = parse_with(body, ObjectSeed { known, entry: None, fault: &mut fault });
+        read.map_err(|error| told(&error, fault))
     }
 
     /// The value of a field, if it is given.
     pub(crate) fn value(&self, name: &'static str) -> Option<&Loose<'de>> {
-        let index = self.names.iter().position(|known| *known == name);
-        let index = index.expect("only names that were parsed are asked for");
-        self.values[index].as_ref().filter(|value| **value != Loose::Null)
-    }
-
-    /// The text of a field, if it is given.
-    pub(crate) fn text(&self, name: &'static str, expected: &'static str) -> Result<Option<&str>, BodyError> {
-        match self.value(name) {
-            None => Ok(None),
-            Some(Loose::Text(text)) => Ok(Some(text)),
-            Some(Loose::Null | Loose::Truth(_) | Loose::Number(_) | Loose::Other) => {
-                Err(self.wrong(name, expected))
-            }
-        }
+        self.values[self.index(name)].as_ref().filter(|value| **value != Loose::Null)
     }
 
     /// A text that `parse` takes, if it is given.
-    pub(crate) fn parsed<T>(
+    pub(crate) fn optional<T>(
         &self,
         name: &'static str,
-        expected: &'static str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<Option<T>, BodyError> {
-        let text = self.text(name, expected)?;
-        text.map(|text| parse(text).ok_or_else(|| self.wrong(name, expected))).transpose()
+        let parsed = match self.value(name) {
+            None => return Ok(None),
+            Some(Loose::Text(text)) => parse(text),
+            Some(Loose::Null | Loose::Truth(_) | Loose::Number(_)) => None,
+        };
+        parsed.map(Some).ok_or_else(|| self.wrong(name))
     }
 
     /// A text that must be there and that `parse` takes.
     pub(crate) fn required<T>(
         &self,
         name: &'static str,
-        expected: &'static str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Result<T, BodyError> {
-        self.parsed(name, expected, parse)?.ok_or_else(|| self.missing(name))
+        self.optional(name, parse)?.ok_or_else(|| BodyError::Missing(self.path(name)))
     }
 
     /// A whole number from 0 to 2^64 - 1, if it is given.
@@ -168,18 +163,18 @@ impl<'de, const N: usize> Fields<'de, N> {
         match self.value(name) {
             None => Ok(None),
             Some(Loose::Number(number)) => Ok(Some(*number)),
-            Some(Loose::Null | Loose::Truth(_) | Loose::Text(_) | Loose::Other) => {
-                Err(self.wrong(name, "a whole number from 0 to 2^64 - 1"))
-            }
+            Some(Loose::Null | Loose::Truth(_) | Loose::Text(_)) => Err(self.wrong(name)),
         }
     }
 
-    pub(crate) fn wrong(&self, name: &'static str, expected: &'static str) -> BodyError {
-        BodyError::Wrong { field: self.path(name), expected }
+    /// What is told of a field whose value is not what it must be.
+    pub(crate) fn wrong(&self, name: &'static str) -> BodyError {
+        BodyError::Wrong { field: self.path(name), expected: self.known[self.index(name)].expected }
     }
 
-    pub(crate) fn missing(&self, name: &'static str) -> BodyError {
-        BodyError::Missing(self.path(name))
+    fn index(&self, name: &'static str) -> usize {
+        let index = self.known.iter().position(|field| field.name == name);
+        index.expect("only fields that were parsed are asked for")
     }
 
     fn path(&self, name: &'static str) -> FieldPath {
@@ -191,39 +186,17 @@ impl<'de, const N: usize> Fields<'de, N> {
 pub(crate) fn parse_with<'de, T: DeserializeSeed<'de>>(
     body: &'de [u8],
     seed: T,
-) -> Result<T::Value, BodyError> {
+) -> Result<T::Value, serde_json::Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let value = seed.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
-    value.map_err(|error| BodyError::Json { line: error.line(), column: error.column() })
+    let value = seed.deserialize(&mut deserializer)?;
+    deserializer.end().map(|()| value)
 }
 
-/// Reads one object. What is wrong with its fields is left in `fault`, since serde's errors
-/// carry text only.
-pub(crate) struct ObjectSeed<'f, const N: usize> {
-    pub(crate) names: &'static [&'static str; N],
-    pub(crate) entry: Option<usize>,
-    pub(crate) fault: &'f mut Option<BodyError>,
-}
-
-impl<'de, const N: usize> DeserializeSeed<'de> for ObjectSeed<'_, N> {
-    type Value = Fields<'de, N>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(Object(self))
-    }
-}
-
-struct Object<'f, const N: usize>(ObjectSeed<'f, N>);
-
-impl<const N: usize> Object<'_, N> {
-    fn fail<E: Error>(self, fault: BodyError) -> E {
-        fail(self.0.fault, fault)
-    }
-
-    fn refuse<E: Error>(self) -> E {
-        let field = FieldPath { entry: self.0.entry, name: Cow::Borrowed("") };
-        self.fail(BodyError::Wrong { field, expected: "an object" })
-    }
+/// What an error is told as: the fault that was left where JSON was well formed but not what it
+/// must be, and the place in the text where it was no JSON.
+pub(crate) fn told(error: &serde_json::Error, fault: Option<BodyError>) -> BodyError {
+    let place = BodyError::Json { line: error.line(), column: error.column() };
+    if error.is_data() { fault.unwrap_or(place) } else { place }
 }
 
 /// Leaves the fault and gives serde something to stop with.
@@ -232,46 +205,48 @@ pub(crate) fn fail<E: Error>(place: &mut Option<BodyError>, fault: BodyError) ->
     E::custom("see the fault")
 }
 
-/// A visitor's answers to everything that is neither an object nor an array.
-macro_rules! refuse_all_but {
-    ($($visit:ident: $type:ty),*) => {
-        $(fn $visit<E: Error>(self, _: $type) -> Result<Self::Value, E> {
-            Err(self.refuse())
-        })*
-        fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-            Err(self.refuse())
-        }
-    };
+/// Reads one object.
+pub(crate) struct ObjectSeed<'f, const N: usize> {
+    pub(crate) known: &'static [Field; N],
+    pub(crate) entry: Option<usize>,
+    pub(crate) fault: &'f mut Option<BodyError>,
 }
-pub(crate) use refuse_all_but;
 
-impl<'de, const N: usize> Visitor<'de> for Object<'_, N> {
+impl<'de, const N: usize> DeserializeSeed<'de> for ObjectSeed<'_, N> {
+    type Value = Fields<'de, N>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        let field = FieldPath { entry: self.entry, name: Cow::Borrowed("") };
+        *self.fault = Some(BodyError::Wrong { field, expected: "an object" });
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de, const N: usize> Visitor<'de> for ObjectSeed<'_, N> {
     type Value = Fields<'de, N>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    refuse_all_but!(visit_bool: bool, visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_str: &str);
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(self.refuse())
-    }
-
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let ObjectSeed { names, entry, .. } = self.0;
+        let Self { known, entry, fault } = self;
+        *fault = None;
         let mut values = [const { None }; N];
-        while let Some(name) = map.next_key::<Name<'de>>()? {
-            let Some(index) = names.iter().position(|known| *known == name.0) else {
-                return Err(self.fail(BodyError::Unknown(FieldPath { entry, name: shown(&name.0) })));
+        while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            let Some(index) = known.iter().position(|field| field.name == name) else {
+                return Err(fail(fault, BodyError::Unknown(FieldPath { entry, name: shown(&name) })));
             };
-            let place = &mut values[index];
-            if place.is_some() {
-                return Err(self.fail(BodyError::Twice(FieldPath { entry, name: shown(&name.0) })));
+            let Field { name, expected } = known[index];
+            let field = FieldPath { entry, name: Cow::Borrowed(name) };
+            if values[index].is_some() {
+                return Err(fail(fault, BodyError::Twice(field)));
             }
-            *place = Some(map.next_value::<Loose<'de>>()?);
+            *fault = Some(BodyError::Wrong { field, expected });
+            values[index] = Some(map.next_value::<Loose<'de>>()?);
+            *fault = None;
         }
-        Ok(Fields { names, values, entry })
+        Ok(Fields { known, values, entry })
     }
 }
 
@@ -287,7 +262,7 @@ impl<'de> Deserialize<'de> for Name<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Loose::deserialize(deserializer)? {
             Loose::Text(text) => Ok(Self(text)),
-            Loose::Null | Loose::Truth(_) | Loose::Number(_) | Loose::Other => {
+            Loose::Null | Loose::Truth(_) | Loose::Number(_) => {
                 Err(D::Error::custom("expected a field's name"))
             }
         }
@@ -300,13 +275,14 @@ impl<'de> Deserialize<'de> for Loose<'de> {
     }
 }
 
+/// serde refuses by itself what this visitor has no answer to.
 struct LooseVisitor;
 
 impl<'de> Visitor<'de> for LooseVisitor {
     type Value = Loose<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
+        f.write_str("a text, a whole number, true, false or null")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
@@ -321,30 +297,12 @@ impl<'de> Visitor<'de> for LooseVisitor {
         Ok(Loose::Number(value))
     }
 
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Self::Value, E> {
-        Ok(Loose::Other)
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Loose::Other)
-    }
-
     fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
         Ok(Loose::Text(Cow::Borrowed(value)))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
         Ok(Loose::Text(Cow::Owned(String::from(value))))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        while array.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Loose::Other)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Loose::Other)
     }
 }
 

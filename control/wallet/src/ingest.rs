@@ -10,28 +10,33 @@ use model::{
     AccountName, Asset, Kind, Outcome, Posting, Preconditions, Reason, Request, Seq, Text,
     limits::INGEST_ENTRIES_MAX,
 };
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use wire::Group;
 
 use crate::{
     BodyError, EntryResult, FieldPath, IdempotencyKey, Intent,
-    body::{Fields, Loose, Name, ObjectSeed, fail, parse_with, refuse_all_but, shown},
-    intent::{AMOUNT, ASSET, REFERENCE, account, amount_above_zero},
+    body::{Field, Fields, Loose, Name, ObjectSeed, fail, parse_with, shown, told},
+    intent::{ACCOUNT, AMOUNT, ASSET, NUMBER, REFERENCE, account, amount_above_zero},
 };
 
-const ENTRY: &[&str; 11] = &[
-    "id",
-    "ts",
-    "kind",
-    "account",
-    "counter_account",
-    "asset",
-    "amount",
-    "nonce",
-    "ref_seq",
-    "reference",
-    "v",
+const ENTRY: &[Field; 11] = &[
+    Field { name: "id", expected: REFERENCE },
+    Field { name: "ts", expected: NUMBER },
+    Field { name: "kind", expected: "the name of a kind" },
+    Field { name: "account", expected: ACCOUNT },
+    Field {
+        name: "counter_account",
+        expected: "an account's name for a transfer; otherwise null, or the ledger's own account of this kind",
+    },
+    Field { name: "asset", expected: ASSET },
+    Field { name: "amount", expected: AMOUNT },
+    Field { name: "nonce", expected: NUMBER },
+    Field { name: "ref_seq", expected: "null for a kind that refers to no other entry, or its number" },
+    Field { name: "reference", expected: REFERENCE },
+    Field { name: "v", expected: "1, the version of an entry" },
 ];
+const ENTRIES: &str = "an array of 1 to 2000 entries";
+const TRUTH: &str = "true or false";
 const KEY: &str = "an idempotency key: 1 to 64 visible ASCII characters";
 
 /// A decoded batch, not yet tied to a caller.
@@ -62,7 +67,7 @@ impl IngestBody {
     /// Names the field and what was expected; `TooMany` past the limit of entries.
     pub fn parse(body: &[u8]) -> Result<Self, BodyError> {
         let mut fault = None;
-        parse_with(body, BatchSeed { fault: &mut fault }).map_err(|error| fault.unwrap_or(error))
+        parse_with(body, BatchSeed { fault: &mut fault }).map_err(|error| told(&error, fault))
     }
 
     /// Ties the batch to `subject` and asks `admit` about each entry; what it refuses does not
@@ -124,27 +129,27 @@ impl IngestPlan {
 
 /// One entry of the batch.
 fn entry(fields: &Fields<'_, 11>) -> Result<Result<Intent, Reason>, BodyError> {
-    fields.parsed("id", REFERENCE, Text::new)?;
+    fields.optional("id", Text::new)?;
     fields.number("ts")?;
     let ref_seq = fields.number("ref_seq")?;
-    let reference = fields.parsed("reference", REFERENCE, Text::new)?.unwrap_or_default();
+    let reference = fields.optional("reference", Text::new)?.unwrap_or_default();
     let nonce = fields.number("nonce")?;
     if fields.number("v")?.is_some_and(|version| version != 1) {
-        return Err(fields.wrong("v", "1, the version of an entry"));
+        return Err(fields.wrong("v"));
     }
-    let kind = fields.required("kind", "the name of a kind", |word| Some(Kind::from_word(word)))?;
+    let kind = fields.required("kind", |word| Some(Kind::from_word(word)))?;
     let Some((kind, debit, credit)) = sides(kind, fields)? else {
         return Ok(Err(Reason::UnknownKind));
     };
     if ref_seq.is_some() {
-        return Err(fields.wrong("ref_seq", "null: this kind refers to no other entry"));
+        return Err(fields.wrong("ref_seq"));
     }
     Ok(Ok(Intent {
         kind,
         debit,
         credit,
-        asset: fields.required("asset", ASSET, |text| Asset::parse(text).ok())?,
-        amount: fields.required("amount", AMOUNT, amount_above_zero)?,
+        asset: fields.required("asset", |text| Asset::parse(text).ok())?,
+        amount: fields.required("amount", amount_above_zero)?,
         preconditions: Preconditions { nonce, ..Preconditions::default() },
         reference,
     }))
@@ -182,9 +187,7 @@ fn sides(
 
 /// The ledger's own account on the other side; a caller may leave it out or name it rightly.
 fn counter(fields: &Fields<'_, 11>, owned: AccountName) -> Result<AccountName, BodyError> {
-    let expected = "null, or the ledger's own account that this kind implies";
-    let named =
-        fields.parsed("counter_account", expected, |text| (text == owned.as_str()).then_some(owned))?;
+    let named = fields.optional("counter_account", |text| (text == owned.as_str()).then_some(owned))?;
     Ok(named.unwrap_or(owned))
 }
 
@@ -192,25 +195,20 @@ struct BatchSeed<'f> {
     fault: &'f mut Option<BodyError>,
 }
 
-impl BatchSeed<'_> {
-    fn fail<E: Error>(self, fault: BodyError) -> E {
-        fail(self.fault, fault)
-    }
-
-    fn refuse<E: Error>(self) -> E {
-        self.fail(BodyError::Wrong { field: path(""), expected: "an object" })
-    }
-}
-
 fn path(name: &'static str) -> FieldPath {
     FieldPath { entry: None, name: Cow::Borrowed(name) }
+}
+
+fn wrong(name: &'static str, expected: &'static str) -> BodyError {
+    BodyError::Wrong { field: path(name), expected }
 }
 
 impl<'de> DeserializeSeed<'de> for BatchSeed<'_> {
     type Value = IngestBody;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+        *self.fault = Some(wrong("", "an object"));
+        deserializer.deserialize_map(self)
     }
 }
 
@@ -221,56 +219,57 @@ impl<'de> Visitor<'de> for BatchSeed<'_> {
         f.write_str("an object")
     }
 
-    refuse_all_but!(visit_bool: bool, visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_str: &str);
-
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(self.refuse())
-    }
-
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut batch, mut key, mut atomic) = (None, None, None);
+        let fault = self.fault;
+        *fault = None;
+        let (mut entries, mut key, mut atomic) = (None, None, None);
         while let Some(Name(name)) = map.next_key::<Name<'de>>()? {
+            let field = FieldPath { entry: None, name: shown(&name) };
             let twice = match name.as_ref() {
-                "batch" => {
-                    batch.replace(map.next_value_seed(EntriesSeed { fault: &mut *self.fault })?).is_some()
-                }
-                "idem_id" => key.replace(map.next_value::<Loose<'de>>()?).is_some(),
-                "atomic" => atomic.replace(map.next_value::<Loose<'de>>()?).is_some(),
-                _ => {
-                    let field = FieldPath { entry: None, name: shown(&name) };
-                    return Err(self.fail(BodyError::Unknown(field)));
-                }
+                "batch" => entries.is_some(),
+                "idem_id" => key.is_some(),
+                "atomic" => atomic.is_some(),
+                _ => return Err(fail(fault, BodyError::Unknown(field))),
             };
             if twice {
-                let field = FieldPath { entry: None, name: shown(&name) };
-                return Err(self.fail(BodyError::Twice(field)));
+                return Err(fail(fault, BodyError::Twice(field)));
             }
+            match name.as_ref() {
+                "batch" => entries = Some(map.next_value_seed(EntriesSeed { fault: &mut *fault })?),
+                "idem_id" => {
+                    *fault = Some(wrong("idem_id", KEY));
+                    key = Some(map.next_value::<Loose<'de>>()?);
+                }
+                _ => {
+                    *fault = Some(wrong("atomic", TRUTH));
+                    atomic = Some(map.next_value::<Loose<'de>>()?);
+                }
+            }
+            *fault = None;
         }
-        finish(batch, key, atomic).map_err(|fault| self.fail(fault))
+        finish(entries, key, atomic).map_err(|error| fail(fault, error))
     }
 }
 
 fn finish(
-    batch: Option<Vec<Result<Intent, Reason>>>,
+    entries: Option<Vec<Result<Intent, Reason>>>,
     key: Option<Loose<'_>>,
     atomic: Option<Loose<'_>>,
 ) -> Result<IngestBody, BodyError> {
     let idem_id = match key {
         None | Some(Loose::Null) => return Err(BodyError::Missing(path("idem_id"))),
         Some(Loose::Text(text)) => IdempotencyKey::new(&text).ok(),
-        Some(Loose::Truth(_) | Loose::Number(_) | Loose::Other) => None,
+        Some(Loose::Truth(_) | Loose::Number(_)) => None,
     };
-    let idem_id = idem_id.ok_or(BodyError::Wrong { field: path("idem_id"), expected: KEY })?;
+    let idem_id = idem_id.ok_or(wrong("idem_id", KEY))?;
     let atomic = match atomic {
         None | Some(Loose::Null) => false,
         Some(Loose::Truth(atomic)) => atomic,
-        Some(Loose::Number(_) | Loose::Text(_) | Loose::Other) => {
-            return Err(BodyError::Wrong { field: path("atomic"), expected: "true or false" });
-        }
+        Some(Loose::Number(_) | Loose::Text(_)) => return Err(wrong("atomic", TRUTH)),
     };
-    let entries = batch.ok_or(BodyError::Missing(path("batch")))?;
+    let entries = entries.ok_or(BodyError::Missing(path("batch")))?;
     if entries.is_empty() {
-        return Err(BodyError::Wrong { field: path("batch"), expected: "at least one entry" });
+        return Err(wrong("batch", ENTRIES));
     }
     Ok(IngestBody { idem_id, atomic, entries })
 }
@@ -283,7 +282,8 @@ impl<'de> DeserializeSeed<'de> for EntriesSeed<'_> {
     type Value = Vec<Result<Intent, Reason>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+        *self.fault = Some(wrong("batch", ENTRIES));
+        deserializer.deserialize_seq(self)
     }
 }
 
@@ -294,35 +294,26 @@ impl<'de> Visitor<'de> for EntriesSeed<'_> {
         f.write_str("an array of entries")
     }
 
-    refuse_all_but!(visit_bool: bool, visit_u64: u64, visit_i64: i64, visit_f64: f64, visit_str: &str);
-
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Self::Value, A::Error> {
-        Err(self.refuse())
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let fault = self.fault;
         let mut entries = Vec::new();
         loop {
-            let seed = ObjectSeed { names: ENTRY, entry: Some(entries.len()), fault: &mut *self.fault };
+            let seed = ObjectSeed { known: ENTRY, entry: Some(entries.len()), fault: &mut *fault };
             let Some(fields) = array.next_element_seed(seed)? else {
                 return Ok(entries);
             };
             if entries.len() == INGEST_ENTRIES_MAX {
-                return Err(fail(self.fault, BodyError::TooMany { limit: INGEST_ENTRIES_MAX }));
+                return Err(fail(fault, BodyError::TooMany { limit: INGEST_ENTRIES_MAX }));
             }
             match entry(&fields) {
                 Ok(entry) => entries.push(entry),
-                Err(fault) => return Err(fail(self.fault, fault)),
+                Err(error) => return Err(fail(fault, error)),
             }
         }
     }
 }
 
-impl EntriesSeed<'_> {
-    fn refuse<E: Error>(self) -> E {
-        fail(self.fault, BodyError::Wrong { field: path("batch"), expected: "an array of entries" })
-    }
-}
+const _: () = assert!(INGEST_ENTRIES_MAX == 2000, "the number that ENTRIES tells");
 
 #[cfg(test)]
 mod tests;

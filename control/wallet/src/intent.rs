@@ -2,14 +2,28 @@
 
 use model::{AccountName, Amount, Asset, Kind, Preconditions, Request, Text};
 
-use crate::{BodyError, IdempotencyKey, body::Fields};
+use crate::{
+    BodyError, IdempotencyKey,
+    body::{Field, Fields},
+};
 
 pub(crate) const ACCOUNT: &str =
     "an account's name: 1 to 64 of A-Z a-z 0-9 _ . : @ / -, not beginning with @";
 pub(crate) const ASSET: &str = "an asset's name: 1 to 16 of a-z 0-9 _ .";
 pub(crate) const AMOUNT: &str = "an amount above zero: a decimal string of minor units, below 2^96";
 pub(crate) const REFERENCE: &str = "at most 64 printable ASCII characters";
-const AT_LEAST: &str = "a decimal string of minor units, below 2^96";
+pub(crate) const NUMBER: &str = "a whole number from 0 to 2^64 - 1";
+
+const FROM: Field = Field { name: "from", expected: ACCOUNT };
+const TO: Field = Field { name: "to", expected: ACCOUNT };
+const SPENT_FROM: Field = Field { name: "account", expected: "the account's name here or as from, not both" };
+const ASSET_NAME: Field = Field { name: "asset", expected: ASSET };
+const AMOUNT_MINOR: Field = Field { name: "amount_minor", expected: AMOUNT };
+const NONCE: Field = Field { name: "nonce", expected: NUMBER };
+const IF_SEQ: Field = Field { name: "if_seq", expected: NUMBER };
+const IF_BALANCE: Field =
+    Field { name: "if_balance_at_least", expected: "a decimal string of minor units, below 2^96" };
+const TEXT: Field = Field { name: "reference", expected: REFERENCE };
 
 /// One decoded money request, not yet tied to a caller and a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,9 +50,8 @@ impl Intent {
     /// # Errors
     /// Names the field and what was expected.
     pub fn transfer(body: &[u8]) -> Result<Self, BodyError> {
-        const NAMES: &[&str; 8] =
-            &["from", "to", "asset", "amount_minor", "nonce", "if_seq", "if_balance_at_least", "reference"];
-        let fields = Fields::parse(body, NAMES)?;
+        const KNOWN: &[Field; 8] = &[FROM, TO, ASSET_NAME, AMOUNT_MINOR, NONCE, IF_SEQ, IF_BALANCE, TEXT];
+        let fields = Fields::parse(body, KNOWN)?;
         let (from, to) = (account(&fields, "from")?, account(&fields, "to")?);
         Self::of(Kind::Transfer, from, to, &fields)
     }
@@ -48,20 +61,11 @@ impl Intent {
     /// # Errors
     /// As `transfer`; both names at once are refused.
     pub fn spend(body: &[u8]) -> Result<Self, BodyError> {
-        const NAMES: &[&str; 9] = &[
-            "from",
-            "account",
-            "to",
-            "asset",
-            "amount_minor",
-            "nonce",
-            "if_seq",
-            "if_balance_at_least",
-            "reference",
-        ];
-        let fields = Fields::parse(body, NAMES)?;
+        const KNOWN: &[Field; 9] =
+            &[FROM, SPENT_FROM, TO, ASSET_NAME, AMOUNT_MINOR, NONCE, IF_SEQ, IF_BALANCE, TEXT];
+        let fields = Fields::parse(body, KNOWN)?;
         let from = match (fields.value("from"), fields.value("account")) {
-            (Some(_), Some(_)) => return Err(fields.wrong("account", "either from or account, not both")),
+            (Some(_), Some(_)) => return Err(fields.wrong("account")),
             (None, Some(_)) => account(&fields, "account")?,
             (_, None) => account(&fields, "from")?,
         };
@@ -73,9 +77,8 @@ impl Intent {
     /// # Errors
     /// As `transfer`.
     pub fn issue(body: &[u8]) -> Result<Self, BodyError> {
-        const NAMES: &[&str; 7] =
-            &["to", "asset", "amount_minor", "nonce", "if_seq", "if_balance_at_least", "reference"];
-        let fields = Fields::parse(body, NAMES)?;
+        const KNOWN: &[Field; 7] = &[TO, ASSET_NAME, AMOUNT_MINOR, NONCE, IF_SEQ, IF_BALANCE, TEXT];
+        let fields = Fields::parse(body, KNOWN)?;
         Self::of(Kind::Mint, AccountName::issuance(), account(&fields, "to")?, &fields)
     }
 
@@ -84,9 +87,8 @@ impl Intent {
     /// # Errors
     /// As `transfer`.
     pub fn burn(body: &[u8]) -> Result<Self, BodyError> {
-        const NAMES: &[&str; 7] =
-            &["from", "asset", "amount_minor", "nonce", "if_seq", "if_balance_at_least", "reference"];
-        let fields = Fields::parse(body, NAMES)?;
+        const KNOWN: &[Field; 7] = &[FROM, ASSET_NAME, AMOUNT_MINOR, NONCE, IF_SEQ, IF_BALANCE, TEXT];
+        let fields = Fields::parse(body, KNOWN)?;
         Self::of(Kind::Burn, account(&fields, "from")?, AccountName::issuance(), &fields)
     }
 
@@ -118,19 +120,19 @@ impl Intent {
         credit: AccountName,
         fields: &Fields<'_, N>,
     ) -> Result<Self, BodyError> {
-        let at_least = fields.parsed("if_balance_at_least", AT_LEAST, |text| Amount::parse(text).ok())?;
+        let at_least = fields.optional("if_balance_at_least", |text| Amount::parse(text).ok())?;
         Ok(Self {
             kind,
             debit,
             credit,
-            asset: fields.required("asset", ASSET, |text| Asset::parse(text).ok())?,
-            amount: fields.required("amount_minor", AMOUNT, amount_above_zero)?,
+            asset: fields.required("asset", |text| Asset::parse(text).ok())?,
+            amount: fields.required("amount_minor", amount_above_zero)?,
             preconditions: Preconditions {
                 nonce: fields.number("nonce")?,
                 if_seq: fields.number("if_seq")?,
                 if_balance_at_least: at_least,
             },
-            reference: fields.parsed("reference", REFERENCE, Text::new)?.unwrap_or_default(),
+            reference: fields.optional("reference", Text::new)?.unwrap_or_default(),
         })
     }
 }
@@ -140,7 +142,7 @@ pub(crate) fn account<const N: usize>(
     fields: &Fields<'_, N>,
     name: &'static str,
 ) -> Result<AccountName, BodyError> {
-    fields.required(name, ACCOUNT, |text| AccountName::parse(text).ok().filter(|name| !name.is_owned()))
+    fields.required(name, |text| AccountName::parse(text).ok().filter(|name| !name.is_owned()))
 }
 
 pub(crate) fn amount_above_zero(text: &str) -> Option<Amount> {
@@ -228,7 +230,7 @@ mod tests {
         let both = br#"{"account":"a","from":"a","to":"b","asset":"ron","amount_minor":"1"}"#;
         assert_eq!(
             Intent::spend(both).unwrap_err().to_string(),
-            "account: expected either from or account, not both"
+            "account: expected the account's name here or as from, not both"
         );
         let issue = br#"{"from":"a","to":"b","asset":"ron","amount_minor":"1"}"#;
         assert_eq!(Intent::issue(issue).unwrap_err().to_string(), "from: no such field");
