@@ -32,7 +32,7 @@ fn nothing_answered_for_is_lost_in_any_crash() {
             Err(violation) => panic!("SEED={seed} SIM_RUNS=1: {violation}"),
         }
     }
-    println!("worlds {runs} from seed {first}: {total:?}");
+    println!("proof: sim: worlds {runs} of {LIVES} lives from SEED={first}: {total:?}");
     if runs >= 1500 {
         let Report { crashes, starts, stops, poisoned, promised, cuts, rots, uncovered } = total;
         assert!(crashes >= 10_000 && starts >= 5000 && promised >= 10_000, "the worlds are lively");

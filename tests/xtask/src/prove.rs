@@ -17,6 +17,9 @@ use crate::{cargo, report::Report, stage};
 /// The longest that a proof may take.
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
 
+/// Counts that tests take from the environment, as they are in the test command.
+const COUNTS: [(&str, u64); 1] = [("SIM_RUNS", 1_500)];
+
 /// Runs the long tests; `true` if all of them held.
 pub(crate) fn run() -> anyhow::Result<bool> {
     let started = stage::now();
@@ -26,7 +29,7 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     report.push(stage::run("build", cargo(&["build", "--workspace", "--bins", "--locked"]), deadline)?);
     let mut tests = cargo(&["test", "--profile", "sim", "-p", "tests", "--locked", "--test", "all", "--"]);
     tests.args(["--nocapture", "sim::", "crash::", "e2e::"]);
-    tests.env("PROVE_SCALE", scale.to_string());
+    tests.envs(COUNTS.map(|(name, count)| (name, count.saturating_mul(scale).to_string())));
     report.push(stage::run("long tests", tests, deadline)?);
     let took = stage::now().duration_since(started);
     let lines: Vec<String> = report.evidence().map(str::to_owned).collect();
