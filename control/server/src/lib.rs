@@ -28,6 +28,8 @@ mod service;
 mod site;
 mod status;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 mod tlog_proof;
 mod usage_routes;
 mod wallet_routes;

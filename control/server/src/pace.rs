@@ -128,6 +128,17 @@ impl<S> PacedStream<S> {
         }
     }
 
+    /// An answer was written: the wait for the next request begins here, because a reader that
+    /// was told to wait while the request was served does not look again by itself.
+    fn await_next(&mut self, context: &mut Context<'_>) {
+        self.observe_heads();
+        if self.reading == Reading::Rest && !self.pace.serving.load(Ordering::Acquire) {
+            self.arm_read(Reading::Idle, self.idle_timeout);
+            // Only registers the wake: `poll_read` says what a deadline that passed means.
+            let _: Poll<()> = self.read_deadline.as_mut().poll(context);
+        }
+    }
+
     /// Turns a write that cannot go on into an error once its deadline has passed.
     fn paced_write<T>(
         &mut self,
@@ -199,6 +210,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
         let flushed = Pin::new(&mut this.stream).poll_flush(context);
         if flushed.is_ready() {
             this.writing = false;
+            this.await_next(context);
         }
         flushed
     }
