@@ -7,8 +7,10 @@
 
 pub mod damage;
 pub mod disk;
+pub mod images;
 pub mod node;
 pub mod oracle;
 pub mod random;
+pub mod script;
 pub mod store;
 pub mod world;

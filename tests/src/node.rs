@@ -195,15 +195,22 @@ impl Node {
         self.came_back(ticket, result, disk, oracle)
     }
 
-    /// The oldest write in flight comes back.
+    /// The write in flight with this index, in the order in which they were submitted, comes back,
+    /// if there are as many.
     ///
     /// # Errors
     /// `Violation` if a promise is broken by it.
-    pub fn complete_oldest(&mut self, disk: &mut Disk, oracle: &mut Oracle) -> Result<bool, Violation> {
-        let Some(ticket) = disk.in_flight().iter().map(|write| write.ticket).min() else { return Ok(false) };
+    pub fn complete_at(
+        &mut self,
+        index: usize,
+        disk: &mut Disk,
+        oracle: &mut Oracle,
+    ) -> Result<(), Violation> {
+        let mut tickets: Vec<Ticket> = disk.in_flight().iter().map(|write| write.ticket).collect();
+        tickets.sort_unstable();
+        let Some(ticket) = tickets.get(index).copied() else { return Ok(()) };
         disk.complete(ticket);
-        self.came_back(ticket, Ok(()), disk, oracle)?;
-        Ok(true)
+        self.came_back(ticket, Ok(()), disk, oracle)
     }
 
     fn came_back(
@@ -254,7 +261,7 @@ impl Node {
                 return Ok(clean);
             }
             self.finish_preparing(disk, oracle)?;
-            self.complete_oldest(disk, oracle)?;
+            self.complete_at(0, disk, oracle)?;
         }
         Err(Violation::Recovery("the committer does not stop".to_owned()))
     }

@@ -1,6 +1,13 @@
 //! Fixed little-endian fields, one after the other. The caller sizes the array, so running past its
 //! end is a bug and not an input.
 
+/// Whether every byte is zero. Looks at 64 at a time, which the compiler makes wide.
+pub(crate) fn is_zero(bytes: &[u8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    blocks.iter().all(|block| block.iter().fold(0, |seen, byte| seen | byte) == 0)
+        && rest.iter().all(|byte| *byte == 0)
+}
+
 pub(crate) struct Writer<'a> {
     bytes: &'a mut [u8],
     at: usize,
@@ -67,8 +74,26 @@ impl<'a> Reader<'a> {
 
     /// Whether every byte up to `end` is zero; stands there afterwards.
     pub(crate) fn zeros_to(&mut self, end: usize) -> bool {
-        let zero = self.bytes[self.at..end].iter().all(|byte| *byte == 0);
+        let zero = is_zero(&self.bytes[self.at..end]);
         self.at = end;
         zero
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_byte_anywhere_is_not_zero() {
+        for length in [0, 1, 63, 64, 65, 300] {
+            let mut bytes = [0; 300];
+            assert!(is_zero(&bytes[..length]));
+            for at in 0..length {
+                bytes[at] = 1;
+                assert!(!is_zero(&bytes[..length]), "{at} of {length}");
+                bytes[at] = 0;
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@ use model::{Epoch, Incarnation, LedgerId, Seq, Timestamp, limits::FRAME_ENTRIES_
 
 use crate::{
     FrameHash, FrameKey, FrameNumber, Geometry, Position, SegmentNumber,
-    fields::{Reader, Writer},
+    fields::{Reader, Writer, is_zero},
 };
 
 /// Bytes before the payload.
@@ -97,7 +97,7 @@ impl FrameHeader {
     pub fn parse(bytes: &[u8], key: &FrameKey, geometry: Geometry) -> Result<ParsedHeader, FrameError> {
         let bytes: &[u8; HEADER_BYTES] = bytes.first_chunk().ok_or(FrameError::Truncated)?;
         if bytes[..MAGIC.len()] != MAGIC {
-            let empty = bytes.iter().all(|byte| *byte == 0);
+            let empty = is_zero(bytes);
             return Err(if empty { FrameError::Empty } else { FrameError::Magic });
         }
         let hash = key.header_hash(&bytes[..HASHED_BYTES]);

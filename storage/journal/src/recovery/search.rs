@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use model::Epoch;
 
 use super::{BadFrame, Cut, CutRange, Input, LastFrame, RecoveryError, SegmentSource, window::Window};
-use crate::{FrameError, FrameHeader, FrameNumber, Position, SegmentNumber};
+use crate::{FrameError, FrameHeader, FrameNumber, Position, SegmentNumber, fields::is_zero};
 
 /// What lies after the last frame.
 pub(super) struct Search {
@@ -51,7 +51,7 @@ impl Search {
     fn strides(&mut self, input: &Input<'_>, last: &LastFrame, place: Position, bytes: &[u8]) {
         let stride = input.geometry.stride_len();
         for (index, bytes) in bytes.chunks_exact(stride).enumerate() {
-            if bytes.iter().all(|byte| *byte == 0) {
+            if is_zero(bytes) {
                 continue;
             }
             let place = Position { offset: place.offset + (index * stride) as u64, ..place };
