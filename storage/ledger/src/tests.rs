@@ -1,4 +1,10 @@
-//! Tests of the crate as a whole.
+//! Tests of the crate as a whole: rules, replay, checkpoints, proofs, notes, receipts.
 
+mod checkpoint;
 mod merkle;
 mod note;
+mod random;
+mod receipt;
+mod rules;
+pub(crate) mod slices;
+pub(crate) mod world;
