@@ -13,8 +13,6 @@ use axum::{
 use prometheus::{Encoder, Registry, TextEncoder};
 use serde::Serialize;
 
-use wallet::Code;
-
 use crate::{ProcessTelemetry, Refusal, Version, status};
 
 /// The media type of the Prometheus text format.
@@ -100,10 +98,9 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Result<Response<Body>, Refu
     admin.role.refresh();
     admin.process.refresh();
     let mut text = Vec::new();
-    TextEncoder::new().encode(&admin.registry.gather(), &mut text).map_err(|error| {
-        tracing::error!(%error, "the metrics could not be written");
-        Refusal::of(Code::Internal)
-    })?;
+    TextEncoder::new()
+        .encode(&admin.registry.gather(), &mut text)
+        .map_err(|error| Refusal::defect(format!("the metrics could not be written: {error}")))?;
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(header::CONTENT_TYPE, PROMETHEUS_TEXT);
     Ok(response)

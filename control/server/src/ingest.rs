@@ -45,15 +45,13 @@ pub(crate) async fn ingest(
         let asked = parts.ledger.submit(ask, parts.params.answer_timeout);
         let answer = asked.await.map_err(Refusal::of_write)?;
         let Ask::Money(group) = answer.ask else {
-            tracing::error!("a batch was answered with another question");
-            return Err(Refusal::of(Code::Internal));
+            return Err(Refusal::defect("a batch was answered with another question"));
         };
         plan.group = group;
         (answer.outcomes, answer.committed)
     };
     if outcomes.len() != plan.group.requests.len() {
-        tracing::error!("a batch has one outcome per entry");
-        return Err(Refusal::of(Code::Internal));
+        return Err(Refusal::defect("a batch was not answered with one outcome per entry"));
     }
     let stored = stored(&parts.reader(), &outcomes).await?;
     let mut results = plan.results(&outcomes, |seq| stored.get(&seq).copied());

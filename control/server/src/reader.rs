@@ -22,10 +22,7 @@ macro_rules! found {
         match $self.port.read($ask, $self.patience).await.map_err(Refusal::of_read)? {
             $variant(found) => Ok(found),
             Found::Refused(reason) => Err(Refusal::of_reason(reason)),
-            other => {
-                tracing::error!(?other, "the reader answered another question");
-                Err(Refusal::of(Code::Internal))
-            }
+            other => Err(Refusal::defect(format!("the reader answered another question: {other:?}"))),
         }
     };
 }

@@ -26,13 +26,20 @@ pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotent-repl
 #[derive(Clone, Debug)]
 pub(crate) struct EntriesRejected(pub(crate) Vec<&'static str>);
 
-/// Marks a response as a refusal, for counting.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rejected(pub(crate) Code);
+/// Marks a response as a refusal, for counting and for the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Rejected {
+    pub(crate) code: Code,
+    /// What the log says beside the code and the caller does not hear.
+    pub(crate) note: Cow<'static, str>,
+}
 
 /// A problem as an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal(Box<Problem>);
+pub struct Refusal {
+    problem: Box<Problem>,
+    note: Cow<'static, str>,
+}
 
 impl Refusal {
     /// A refusal with the code's own sentence.
@@ -45,6 +52,12 @@ impl Refusal {
     #[must_use]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
         Problem::new(code).detail(detail).into()
+    }
+
+    /// A defect of ours: `note` goes to the log, the caller hears `internal`.
+    #[must_use]
+    pub fn defect(note: impl Into<Cow<'static, str>>) -> Self {
+        Self { note: note.into(), ..Self::of(Code::Internal) }
     }
 
     /// A refusal of the reader.
@@ -82,7 +95,7 @@ impl Refusal {
             Class::Unauthenticated => Code::Unauthorized,
             Class::Forbidden => Code::Forbidden,
         };
-        Self::new(code, error.to_string())
+        Self { note: Cow::Borrowed(error.word()), ..Self::new(code, error.to_string()) }
     }
 
     /// A body that does not parse.
@@ -94,13 +107,13 @@ impl Refusal {
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> Code {
-        self.0.code
+        self.problem.code
     }
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self(Box::new(problem))
+        Self { problem: Box::new(problem), note: Cow::Borrowed("") }
     }
 }
 
@@ -112,8 +125,8 @@ impl From<KeyError> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response<Body> {
-        let code = self.0.code;
-        let mut response = Response::new(Body::from(self.0.to_json(status::of(code))));
+        let code = self.problem.code;
+        let mut response = Response::new(Body::from(self.problem.to_json(status::of(code))));
         *response.status_mut() = status::code(status::of(code));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, PROBLEM_JSON);
@@ -123,7 +136,7 @@ impl IntoResponse for Refusal {
         if code == Code::Unauthorized {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(Rejected(code));
+        response.extensions_mut().insert(Rejected { code, note: self.note });
         response
     }
 }

@@ -1,6 +1,6 @@
 //! `Site`: one listener's routes behind what every request passes.
 //!
-//! Holds: every answer carries `X-Corr-ID` and is counted; more than `inflight_max` requests in
+//! Holds: every answer carries `X-Corr-ID`, and all but the admin routes' are counted; more than `inflight_max` requests in
 //! work are answered 503; a panic costs its request only. Leaves to others: the socket
 //! (`listener`), what a route does.
 
@@ -117,31 +117,39 @@ impl Site {
     }
 
     /// Answers one request.
-    pub async fn respond(&self, mut request: Request) -> Response<Body> {
-        let began = self.front.clock.instant();
+    pub async fn respond(&self, request: Request) -> Response<Body> {
         let corr = request.headers().get(&CORR_ID).and_then(CorrId::take);
         let corr = corr.unwrap_or_else(|| self.front.corr.make());
-        let entered = self.front.enter();
-        let mut response = if entered.fits || ALWAYS.contains(&request.uri().path()) {
-            request.extensions_mut().insert(corr.clone());
-            let said = tracing::enabled!(tracing::Level::DEBUG)
-                .then(|| (request.method().clone(), request.uri().path().to_owned()));
-            let response = self.route(request, &corr).await;
-            if let Some((method, path)) = said {
-                let (service, status) = (self.service().name(), response.status().as_u16());
-                tracing::debug!(service, status, "{method} {path} status={status} corr_id={corr}");
-            }
-            response
+        let mut response = if ALWAYS.contains(&request.uri().path()) {
+            self.route(request).await
         } else {
-            Refusal::of(Code::Overloaded).into_response()
+            self.work(request, &corr).await
         };
-        drop(entered);
-        self.count(&response, &corr, self.front.clock.instant().since(began));
         response.headers_mut().insert(CORR_ID, corr.header());
         response
     }
 
-    async fn route(&self, request: Request, corr: &CorrId) -> Response<Body> {
+    /// Answers a request that is the role's work: bounded and counted.
+    async fn work(&self, request: Request, corr: &CorrId) -> Response<Body> {
+        let began = self.front.clock.instant();
+        let said = tracing::enabled!(tracing::Level::DEBUG)
+            .then(|| (request.method().clone(), request.uri().path().to_owned()));
+        let entered = self.front.enter();
+        let response = if entered.fits {
+            self.route(request).await
+        } else {
+            Refusal::of(Code::Overloaded).into_response()
+        };
+        drop(entered);
+        if let Some((method, path)) = said {
+            let (service, status) = (self.service().name(), response.status().as_u16());
+            tracing::debug!(service, status, "{method} {path} status={status} corr_id={corr}");
+        }
+        self.count(&response, corr, self.front.clock.instant().since(began));
+        response
+    }
+
+    async fn route(&self, request: Request) -> Response<Body> {
         let mut answering = pin!(self.router.clone().oneshot(request));
         let answer = poll_fn(|context| {
             let polled = catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context)));
@@ -153,9 +161,7 @@ impl Site {
             }
         });
         answer.await.unwrap_or_else(|panic| {
-            let (service, what) = (self.service().name(), panic_text(panic.as_ref()));
-            tracing::error!(service, reason = "internal", "a request panicked: {what} corr_id={corr}");
-            Refusal::of(Code::Internal).into_response()
+            Refusal::defect(format!("it panicked: {}", panic_text(panic.as_ref()))).into_response()
         })
     }
 
@@ -165,8 +171,8 @@ impl Site {
         if let Some(EntriesRejected(reasons)) = response.extensions().get() {
             reasons.iter().for_each(|reason| telemetry.rejected(reason));
         }
-        let Some(Rejected(code)) = response.extensions().get() else { return };
-        let (service, reason) = (self.service(), status::reject_reason(self.service(), *code));
+        let Some(Rejected { code, note }) = response.extensions().get() else { return };
+        let (service, reason) = (self.service().name(), status::reject_reason(self.service(), *code));
         telemetry.rejected(reason);
         if let Some(wallet) = &self.front.wallet {
             if status::is_wallet_conflict(*code) {
@@ -176,7 +182,11 @@ impl Site {
                 wallet.ledger_connect_errors.inc();
             }
         }
-        tracing::debug!(service = service.name(), reason, "refused code={} corr_id={corr}", code.word());
+        if *code == Code::Internal {
+            tracing::error!(service, reason, "a request met a defect: {note} corr_id={corr}");
+        } else {
+            tracing::debug!(service, reason, "refused code={code} {note} corr_id={corr}");
+        }
     }
 
     pub(crate) fn count_leaked_tasks(&self, count: usize) {

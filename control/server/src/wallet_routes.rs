@@ -88,8 +88,7 @@ async fn write(parts: &MoneyParts, request: Request<Body>, operation: Operation)
     let asked = parts.ledger.submit(ask, parts.params.answer_timeout);
     let answer = asked.await.map_err(Refusal::of_write)?;
     let [outcome] = answer.outcomes.as_slice() else {
-        tracing::error!(outcomes = answer.outcomes.len(), "a request has one outcome");
-        return Err(Refusal::of(Code::Internal));
+        return Err(Refusal::defect("a request was not answered with one outcome"));
     };
     let (posting, leaf, replayed) = match outcome {
         Outcome::Decided { posting, leaf } => (*posting, *leaf, false),
@@ -101,8 +100,7 @@ async fn write(parts: &MoneyParts, request: Request<Body>, operation: Operation)
         Outcome::Declined(declined) => return Err(Problem::of_declined(declined).into()),
         Outcome::Unknown => return Err(Problem::unknown(Code::Timeout).into()),
         Outcome::SliceTaken { .. } => {
-            tracing::error!("a money request was answered as a slice");
-            return Err(Refusal::of(Code::Internal));
+            return Err(Refusal::defect("a money request was answered as a slice"));
         }
     };
     // The fingerprint binds a key to its request, so the names are the first request's own.
@@ -185,10 +183,8 @@ async fn proof(State(parts): State<Arc<MoneyParts>>, id: Part, headers: HeaderMa
     let document = tlog_proof(&proof.proof, &proof.checkpoint)
         .ok_or(ProofError::Mixed)
         .and_then(|text| ProofDocument::new(receipt, &proof, visible, text));
-    let document = document.map_err(|error| {
-        tracing::error!(%error, seq = id.seq.0, "the reader's proof does not fit together");
-        Refusal::of(Code::Internal)
-    })?;
+    let document =
+        document.map_err(|error| Refusal::defect(format!("the proof of {} is no proof: {error}", id.seq)))?;
     Ok(json_text(document.to_json()))
 }
 
