@@ -12,6 +12,7 @@ mod client;
 mod frame;
 mod item;
 mod labels;
+mod producer;
 mod reader;
 mod server;
 mod tally;
@@ -22,6 +23,7 @@ pub use client::{BatchHeader, BatchView, ClientMessage, Hello, UsageRecord};
 pub use frame::{FrameBuffer, FrameError, FrameFault};
 pub use item::{EventId, ItemOutcome, ItemRefusal, UsageItem};
 pub use labels::{LabelId, LabelSet, OVERFLOW_LABEL, shard_of, stream_id, stream_name};
+pub use producer::{ProducerMachine, ProducerParams, ProducerStatus};
 pub use server::{LabelRefusal, Refusal, Rejection, ServerMessage};
 pub use tally::{Tally, Totals};
 
