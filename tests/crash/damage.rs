@@ -117,7 +117,7 @@ fn every_damage(reopen: impl Fn(&Disk) -> Result<Reopened, Violation>) -> Result
 #[test]
 fn every_damage_to_every_stride_has_its_documented_outcome() {
     let outcomes = every_damage(|disk| store::reopen(disk, None)).unwrap();
-    println!("{} images: {outcomes:?}", outcomes.values().sum::<usize>());
+    println!("proof: crash: {} damaged images: {outcomes:?}", outcomes.values().sum::<usize>());
     let count = |wanted: fn(&Expected) -> bool| outcomes.keys().filter(|expected| wanted(expected)).count();
     let frames = Rest::new().frames.len();
     let (rot, cut) = (count(|e| matches!(e, Expected::Rot(_))), count(|e| matches!(e, Expected::Cut(_))));

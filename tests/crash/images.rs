@@ -89,7 +89,7 @@ fn every_image_of_every_crash_keeps_what_was_answered_for() {
         let drawn = every_image(&drawn(seed), Flaw::None, &mut counts);
         drawn.unwrap_or_else(|violation| panic!("SEED={seed} CRASH_RUNS=1: {violation}"));
     }
-    println!("{runs} drawn scripts from seed {first}: {counts:?}");
+    println!("proof: crash: {runs} drawn scripts from SEED={first}: {counts:?}");
     assert!(counts.images > 400 && counts.torn > 200 && counts.again > 100, "{counts:?}");
     assert!(counts.in_flight_max >= 3, "{counts:?}");
 }

@@ -5,9 +5,11 @@
 //! it breaks what is under them and compares what comes back with what was promised.
 #![forbid(unsafe_code)]
 
+pub mod content;
 pub mod damage;
 pub mod disk;
 pub mod images;
+pub mod money;
 pub mod node;
 pub mod oracle;
 pub mod random;

@@ -6,9 +6,10 @@ use journal::{
     Batch, Committer, Effect, Effects, Event, FrameHash, FrameNumber, Geometry, HEADER_BYTES, IMAGE_BYTES,
     Identity, Resume, SegmentNumber, Slot, Start, Superblock, WriteFailure,
 };
-use model::{Instant, Nanos, Timestamp};
+use model::{Instant, Nanos};
 
 use crate::{
+    content::{Content, Filled, Opaque},
     disk::{Disk, FileName, Ticket},
     oracle::{Oracle, SealedFrame, Violation},
     random::Random,
@@ -103,11 +104,12 @@ impl Node {
     pub fn step(
         &mut self,
         random: &mut Random,
+        content: &mut dyn Content,
         disk: &mut Disk,
         oracle: &mut Oracle,
     ) -> Result<(), Violation> {
         match random.below(0..10) {
-            0..4 => self.begin(random, disk, oracle),
+            0..4 => self.begin(random, content, disk, oracle),
             4..7 => self.complete(random, disk, oracle),
             7 => self.finish_preparing(disk, oracle),
             8 => {
@@ -120,13 +122,26 @@ impl Node {
     }
 
     /// Begins a batch of any size, or the empty frame that was asked for.
-    fn begin(&mut self, random: &mut Random, disk: &mut Disk, oracle: &mut Oracle) -> Result<(), Violation> {
+    fn begin(
+        &mut self,
+        random: &mut Random,
+        content: &mut dyn Content,
+        disk: &mut Disk,
+        oracle: &mut Oracle,
+    ) -> Result<(), Violation> {
+        let first_seq = self.committer.next_seq();
+        let mut buffer = vec![0xcc; self.geometry.frame_bytes_max()];
         let idle = core::mem::take(&mut self.wants_idle);
-        let large = random.one_in(5);
-        let room = self.geometry.payload_bytes_max().min(if large { usize::MAX } else { 1500 });
-        let payload = if idle { 0 } else { random.index(room + 1) };
-        let count = if idle { 0 } else { random.below(0..4) };
-        self.batch(u32::try_from(count).expect("a few"), payload, random.bits(), disk, oracle)
+        if !self.committer.may_begin() {
+            // What was decided must be written, so nothing is decided; an empty batch is declined.
+            return self.seal(buffer, content.empty(first_seq), disk, oracle);
+        }
+        let filled = if idle {
+            content.empty(first_seq)
+        } else {
+            content.fill(random, first_seq, &mut buffer[HEADER_BYTES..])
+        };
+        self.seal(buffer, filled, disk, oracle)
     }
 
     /// Begins a batch of `count` entries whose payload is `payload` bytes drawn from `seed`.
@@ -141,19 +156,22 @@ impl Node {
         disk: &mut Disk,
         oracle: &mut Oracle,
     ) -> Result<(), Violation> {
+        let mut buffer = vec![0xcc; self.geometry.frame_bytes_max()];
+        let space = &mut buffer[HEADER_BYTES..HEADER_BYTES + payload];
+        let filled = Opaque::bytes(&mut Random::new(seed), self.committer.next_seq(), count, space);
+        self.seal(buffer, filled, disk, oracle)
+    }
+
+    fn seal(
+        &mut self,
+        mut buffer: Vec<u8>,
+        filled: Filled,
+        disk: &mut Disk,
+        oracle: &mut Oracle,
+    ) -> Result<(), Violation> {
         let may_begin = self.committer.may_begin();
-        let bytes = self.geometry.frame_bytes(payload).expect("within a frame");
-        let mut buffer = vec![0xcc; bytes];
-        let mut random = Random::new(seed);
-        for byte in &mut buffer[HEADER_BYTES..HEADER_BYTES + payload] {
-            *byte = random.bits().to_le_bytes()[0];
-        }
-        let first_seq = self.committer.next_seq();
-        let frame = self.committer.next_frame();
-        let tree_size = first_seq.0 + u64::from(count) - 1;
-        let mut root = store::EMPTY_ROOT;
-        root[..8].copy_from_slice(&tree_size.to_le_bytes());
-        let at = Timestamp(self.now.0);
+        let (first_seq, frame) = (self.committer.next_seq(), self.committer.next_frame());
+        let Filled { payload, count, at, tree_size, root } = filled;
         let batch =
             Batch { buffer: &mut buffer, payload_bytes: payload, first_seq, count, at, tree_size, root };
         let mut out = Effects::new();
@@ -165,8 +183,10 @@ impl Node {
         if began {
             let sealed = journal::open(&buffer, &store::key(), self.geometry);
             let sealed = sealed.map_err(|error| Violation::Recovery(format!("sealed: {error}")))?;
+            let (hash, bytes) = (sealed.hash, sealed.frame_bytes);
             oracle.seal(SealedFrame::of(&sealed));
-            self.hashes.insert(frame, sealed.hash);
+            self.hashes.insert(frame, hash);
+            buffer.truncate(bytes);
             self.buffers.insert(frame, buffer);
         }
         self.act(&mut out, disk, oracle)

@@ -71,6 +71,8 @@ pub enum Violation {
     },
     /// Recovery ended otherwise than it must.
     Recovery(String),
+    /// What was replayed is not what was written, by the content's own books.
+    Content(String),
     /// The marks of the committer are not where the promises are.
     Frontier(String),
 }

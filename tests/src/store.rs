@@ -1,7 +1,7 @@
 //! The journal's files on the simulated disk: what a real engine does with system calls.
 
 use journal::{
-    Checkpoint, FrameKey, FrameNumber, Geometry, HashKind, IMAGE_BYTES, ImageCopy, Input, ReadFailure,
+    Checkpoint, Frame, FrameKey, FrameNumber, Geometry, HashKind, IMAGE_BYTES, ImageCopy, Input, ReadFailure,
     Recovered, RecoveryError, SegmentFile, SegmentNumber, SegmentSource, Slot, Superblock, Tail, recover,
     recovery_buffer_bytes,
 };
@@ -130,6 +130,18 @@ pub struct Reopened {
 /// # Errors
 /// `Recovery` if it cannot be read at all.
 pub fn reopen(disk: &Disk, checkpoint: Option<&Checkpoint>) -> Result<Reopened, Violation> {
+    reopen_with(disk, checkpoint, |_| Ok(()))
+}
+
+/// As `reopen`, and `replay` gets each frame.
+///
+/// # Errors
+/// As `reopen`, and `Recovery` if `replay` refuses a frame.
+pub fn reopen_with(
+    disk: &Disk,
+    checkpoint: Option<&Checkpoint>,
+    mut replay: impl FnMut(&Frame<'_>) -> Result<(), String>,
+) -> Result<Reopened, Violation> {
     let superblock = superblock(disk)?;
     let slot = slot(disk);
     let segments = disk.names().filter_map(|name| match name {
@@ -154,9 +166,9 @@ pub fn reopen(disk: &Disk, checkpoint: Option<&Checkpoint>) -> Result<Reopened, 
     let mut frames = Vec::new();
     let recovered = recover(&input, &mut source, &mut buffer, |frame| {
         frames.push(SealedFrame::of(frame));
-        Ok::<(), std::convert::Infallible>(())
+        replay(frame)
     })
-    .map_err(|error: RecoveryError<_>| Violation::Recovery(error.to_string()))?;
+    .map_err(|error: RecoveryError<String>| Violation::Recovery(format!("{error:?}")))?;
     Ok(Reopened { recovered, frames, superblock, slot })
 }
 

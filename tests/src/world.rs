@@ -5,6 +5,7 @@ use journal::{Checkpoint, FrameNumber, Geometry, Position, SegmentNumber, Superb
 use model::Epoch;
 
 use crate::{
+    content::{Content, Opaque},
     damage::Damage,
     disk::{BLOCK_BYTES, Disk, FileName},
     node::{Flaw, Node},
@@ -53,7 +54,15 @@ impl Report {
 /// # Errors
 /// The first promise that was not kept.
 pub fn run(seed: u64, lives: u32, flaw: Flaw) -> Result<Report, Violation> {
-    let mut world = World::new(seed, flaw);
+    run_with(seed, lives, flaw, &mut Opaque)
+}
+
+/// As `run`, with frames that hold `content`.
+///
+/// # Errors
+/// The first promise that was not kept.
+pub fn run_with(seed: u64, lives: u32, flaw: Flaw, content: &mut dyn Content) -> Result<Report, Violation> {
+    let mut world = World::new(seed, flaw, content);
     for _ in 0..lives {
         if !world.life()? {
             break;
@@ -63,7 +72,8 @@ pub fn run(seed: u64, lives: u32, flaw: Flaw) -> Result<Report, Violation> {
     Ok(world.report)
 }
 
-struct World {
+struct World<'a> {
+    content: &'a mut dyn Content,
     random: Random,
     disk: Disk,
     oracle: Oracle,
@@ -73,15 +83,23 @@ struct World {
     report: Report,
 }
 
-impl World {
-    fn new(seed: u64, flaw: Flaw) -> Self {
+impl<'a> World<'a> {
+    fn new(seed: u64, flaw: Flaw, content: &'a mut dyn Content) -> Self {
         let mut random = Random::new(seed);
         let strides = random.below(4..24);
         let stride = u32::try_from(BLOCK_BYTES).expect("a small block");
         let geometry = Geometry::new(stride, strides * BLOCK_BYTES as u64).expect("within bounds");
         let mut disk = Disk::default();
         store::create(&mut disk, geometry);
-        Self { random, disk, oracle: Oracle::default(), flaw, damaged: None, report: Report::default() }
+        Self {
+            content,
+            random,
+            disk,
+            oracle: Oracle::default(),
+            flaw,
+            damaged: None,
+            report: Report::default(),
+        }
     }
 
     /// Starts, runs, and ends one life; `false` if no other can follow.
@@ -89,7 +107,7 @@ impl World {
         let Some(mut node) = self.start()? else { return Ok(false) };
         self.report.starts += 1;
         for _ in 0..self.random.below(1..60) {
-            node.step(&mut self.random, &mut self.disk, &mut self.oracle)?;
+            node.step(&mut self.random, self.content, &mut self.disk, &mut self.oracle)?;
         }
         self.report.poisoned += u64::from(node.is_poisoned());
         if self.random.one_in(6) && !node.is_poisoned() {
@@ -175,6 +193,9 @@ impl World {
             self.oracle.compare(&reopened.frames, true)?;
         }
         self.oracle.expose(&reopened.frames);
+        self.content.restart();
+        store::reopen_with(&self.disk, None, |frame| self.content.replay(frame))?;
+        self.content.settle(reopened.recovered.last.seq).map_err(Violation::Content)?;
         self.report.cuts += u64::from(matches!(reopened.recovered.tail, Tail::Torn(_)));
         let mut recovered = reopened.recovered.clone();
         if self.flaw == Flaw::BlindCut {
