@@ -40,7 +40,7 @@ impl Shard {
                     self.producers.one_mut(index).take(0, batch.digest());
                 }
                 if why == Rejection::Busy {
-                    self.producers.one_mut(index).is_stalled = true;
+                    self.producers.stall(index);
                 }
                 self.counters.reject(why);
                 out.reply(id, ServerMessage::Rejected { seq: batch.header.seq, why });
@@ -66,21 +66,26 @@ impl Shard {
         if seq > producer.next {
             return Err(Rejection::Gap { expected: producer.next });
         }
-        let start = self.params.window_start(batch.header.window_start_millis);
-        self.window_is_in_range(start)?;
         let connection = self.connections.get(id).expect("looked up before");
-        if batch.records().any(|record| connection.label(record.label) == Label::Undefined) {
+        let mut labels = batch.records().map(|record| connection.label(record.label));
+        if labels.clone().any(|label| label == Label::Undefined) {
             return Err(Rejection::UnknownLabel);
+        }
+        let coverage = &producer.coverage;
+        // What was taken before a restart is not judged again by a clock that was set since.
+        let was_taken = seq <= coverage.seq_max()
+            && labels.any(|label| match label {
+                Label::Row(row) => coverage.covers(self.catalog.tenant_of(row), seq),
+                Label::Undefined | Label::Refused => false,
+            });
+        let start = self.params.window_start(batch.header.window_start_millis);
+        if !was_taken {
+            self.window_is_in_range(start)?;
         }
         if self.is_draining || producer.is_stalled || seq > producer.limit(self.params.credits) {
             return Err(Rejection::Busy);
         }
-        let window = self.open_window(start).ok_or(Rejection::Busy)?;
-        let generation = self.windows.one(window).generation;
-        if !self.producers.one(index).has_room(generation) {
-            return Err(Rejection::Busy);
-        }
-        Ok(window)
+        self.open_window(start).ok_or(Rejection::Busy)
     }
 
     fn window_is_in_range(&self, start_millis: u64) -> Result<(), Rejection> {

@@ -62,6 +62,11 @@ impl Generations {
         self.generations.get(place).expect("numbers are given out by `open`").is_durable()
     }
 
+    /// Whether everything that was counted in this one and all before it is in the ledger.
+    pub(crate) const fn all_durable(&self, number: u64) -> bool {
+        number < self.first
+    }
+
     fn one_mut(&mut self, number: u64) -> &mut Generation {
         let place = number.checked_sub(self.first).expect("a durable generation is left alone");
         let place = usize::try_from(place).expect("generations in hand are few");

@@ -18,11 +18,21 @@ const DIGESTS_MAX: u64 = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ProducerIndex(pub(crate) u32);
 
-/// Batches in a row that were counted in one generation of one window.
+/// Batches in a row that were counted in one generation of one window, or, where runs got too
+/// many, in several generations.
 #[derive(Clone, Copy, Debug)]
 struct Run {
+    /// The latest generation.
     generation: u64,
     to: u64,
+    /// Whether there were several: then all up to the latest must be durable.
+    is_mixed: bool,
+}
+
+impl Run {
+    const fn is_of(&self, generation: u64) -> bool {
+        self.generation == generation && !self.is_mixed
+    }
 }
 
 /// What its connection was last told.
@@ -81,15 +91,10 @@ impl Producer {
         if self.is_stalled { self.received() } else { self.received().saturating_add(credits) }
     }
 
-    /// Whether there is room to note a batch of this generation.
-    pub(crate) fn has_room(&self, generation: u64) -> bool {
-        self.runs.len() < RUNS_MAX || self.runs.back().is_some_and(|run| run.generation == generation)
-    }
-
     /// Whether every batch from `seq` on was counted in this generation, or nowhere.
     pub(crate) fn is_run(&self, generation: u64, seq: u64) -> bool {
         let mut runs = self.runs.iter().rev();
-        let last = runs.next().is_some_and(|run| run.generation == generation);
+        let last = runs.next().is_some_and(|run| run.is_of(generation));
         let begins = runs.next().map_or(self.durable, |before| before.to) + 1;
         last && begins <= seq
     }
@@ -102,13 +107,20 @@ impl Producer {
         *self.digests.get_mut(slot).expect("one slot for each remainder") = (seq, digest);
         match self.runs.back_mut() {
             // What was counted nowhere waits behind what came before it: acks are cumulative.
-            Some(run) if run.generation == generation || generation == 0 => run.to = seq,
+            Some(run) if run.is_of(generation) || generation == 0 => run.to = seq,
             None if generation == 0 => self.durable = seq,
-            _ => {
-                assert!(self.runs.len() < RUNS_MAX, "room was asked for");
-                self.runs.push_back(Run { generation, to: seq });
-            }
+            _ => self.push_run(Run { generation, to: seq, is_mixed: false }),
         }
+    }
+
+    fn push_run(&mut self, run: Run) {
+        if self.runs.len() < RUNS_MAX {
+            return self.runs.push_back(run);
+        }
+        // Too many changes from window to window: acks of the last ones wait for one another.
+        let last = self.runs.back_mut().expect("the table is full");
+        last.generation = last.generation.max(run.generation);
+        (last.to, last.is_mixed) = (run.to, true);
     }
 
     /// The digest of a batch that was taken, if it is remembered.
@@ -121,7 +133,12 @@ impl Producer {
     fn advance(&mut self, generations: &Generations) -> bool {
         let before = self.durable;
         while let Some(run) = self.runs.front() {
-            if !generations.is_durable(run.generation) {
+            let durable = if run.is_mixed {
+                generations.all_durable(run.generation)
+            } else {
+                generations.is_durable(run.generation)
+            };
+            if !durable {
                 break;
             }
             self.durable = run.to;
@@ -148,6 +165,7 @@ pub(crate) struct Producers {
     producers: Vec<Producer>,
     /// Those that have something to be told, each once.
     dirty: VecDeque<ProducerIndex>,
+    has_stalled: bool,
 }
 
 impl Producers {
@@ -158,6 +176,7 @@ impl Producers {
             by_id: BTreeMap::new(),
             producers: Vec::new(),
             dirty: VecDeque::with_capacity(capacity),
+            has_stalled: false,
         }
     }
 
@@ -267,8 +286,22 @@ impl Producers {
         }
     }
 
+    /// A batch of this producer was refused for want of room.
+    pub(crate) fn stall(&mut self, index: ProducerIndex) {
+        self.one_mut(index).is_stalled = true;
+        self.has_stalled = true;
+    }
+
+    /// Whether a tick would let some producer go on.
+    pub(crate) const fn has_stalled(&self) -> bool {
+        self.has_stalled
+    }
+
     /// A tick: those that were refused for want of room may try again.
     pub(crate) fn unstall(&mut self) {
+        if !std::mem::take(&mut self.has_stalled) {
+            return;
+        }
         for number in 0..self.producers.len() {
             let index = ProducerIndex(u32::try_from(number).expect("bounded by producers_max"));
             if std::mem::take(&mut self.one_mut(index).is_stalled) {

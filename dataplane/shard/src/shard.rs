@@ -22,6 +22,8 @@ use crate::{
 
 /// Slices sealed in one `apply`, so that none takes long.
 const SEALS_MAX: usize = 8;
+/// How soon a producer that was refused for want of room may try again, in milliseconds.
+const STALL_MILLIS: u64 = 10;
 
 /// One shard.
 #[derive(Debug)]
@@ -106,7 +108,8 @@ impl Shard {
     #[must_use]
     pub fn due(&self) -> Option<Timestamp> {
         let windows = if self.lanes.has_room() { self.windows.due_millis() } else { None };
-        [windows, self.lanes.due_millis()].into_iter().flatten().min().map(Timestamp::from_millis)
+        let stalled = self.producers.has_stalled().then_some(self.now_millis + STALL_MILLIS);
+        [windows, self.lanes.due_millis(), stalled].into_iter().flatten().min().map(Timestamp::from_millis)
     }
 
     /// Whether everything that was counted is in the ledger and nothing more is taken.

@@ -82,7 +82,7 @@ pub struct BatchView<'a> {
 
 impl<'a> BatchView<'a> {
     /// Its records, in order.
-    pub fn records(&self) -> impl ExactSizeIterator<Item = UsageRecord> + use<'a> {
+    pub fn records(&self) -> impl ExactSizeIterator<Item = UsageRecord> + Clone + use<'a> {
         self.records.iter().map(UsageRecord::from_bytes)
     }
 

@@ -227,6 +227,29 @@ fn labels_beyond_the_limits_are_counted_or_refused_but_never_lost_silently() {
 }
 
 #[test]
+fn a_producer_that_jumps_between_windows_is_not_held_up() {
+    let mut bench = greeted();
+    let count = u64::try_from(wire::usage::SLICE_RANGES_MAX).unwrap() * 2 + 100;
+    for seq in 1..=count {
+        let replies = bench.batch(1, seq, START + seq % 2 * 1_000, &[0]);
+        assert!(replies.contains(&received(seq)), "batch {seq}: {replies:?}");
+    }
+    assert_eq!(bench.shard.counters().sealed_early, 2, "the ranges of a slice are bounded");
+    assert!(!bench.exports.is_empty());
+    for _ in 0..6 {
+        bench.now += 3_000;
+        bench.apply(Event::Tick);
+        let replies = bench.durable();
+        if bench.shard.backlog() == 0 {
+            assert_eq!(replies, [Some(ServerMessage::Durable { through: count })]);
+            break;
+        }
+        assert!(!replies.contains(&Some(ServerMessage::Durable { through: count })));
+    }
+    assert_eq!(bench.shard.counters().slices_durable, 4);
+}
+
+#[test]
 fn rows_come_free_when_nobody_uses_them() {
     let mut bench = Bench::new(Params { rows_max: 8, ..params() });
     for turn in 0..40u64 {
@@ -264,7 +287,9 @@ fn events_are_counted_once() {
     assert_eq!(bench.shard.counters().items, [2, 1, 1, 1, 1, 2]);
     bench.now += 10_000;
     bench.apply(Event::Tick);
+    assert_eq!(bench.exports.iter().map(|request| request.slice.requests).sum::<u128>(), 2);
     bench.durable();
+    assert_eq!(bench.exports.iter().map(|request| request.slice.requests).sum::<u128>(), 2);
     bench.durable();
     bench.now += 10_000;
     bench.apply(Event::Tick);
@@ -291,7 +316,9 @@ fn a_full_backlog_throttles_writers_and_comes_back() {
     bench.exports.clear();
     bench.apply(Event::SliceRefused { stream, number: 1, why: ExportRefusal::Retry });
     assert!(bench.exports.is_empty(), "not at once");
-    bench.now = bench.shard.due().unwrap().as_millis();
+    let due = bench.shard.due().unwrap().as_millis();
+    assert_eq!(due, bench.now + 10, "a producer waits to try again");
+    bench.now += params().retry_millis_min * 2;
     let credit = Some(ServerMessage::Credit { limit: 9 });
     assert_eq!(bench.apply(Event::Tick), [(1, credit)]);
     assert_eq!(bench.durable(), []);

@@ -344,6 +344,9 @@ impl World {
                 self.tick();
             }
             20 => self.now_millis -= self.dice.below(u64::from(self.params.window_millis)),
+            // The clock is set.
+            21 if self.dice.one_in(10) => self.now_millis += 5_000,
+            22 if self.dice.one_in(10) => self.now_millis -= 5_000,
             21..29 => self.make(place),
             _ => self.send(place, false),
         }

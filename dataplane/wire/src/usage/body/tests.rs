@@ -48,6 +48,27 @@ fn bodies_read_back() {
 }
 
 #[test]
+fn the_form_is_the_documented_one() {
+    let bytes = body(&[range(1, 1, 5)], &[("/a", 10)]);
+    let expected = [
+        &[0, 0][..],
+        &4u64.to_le_bytes(),
+        &1_760_631_060_000u64.to_le_bytes(),
+        &60_000u32.to_le_bytes(),
+        &[9; 32],
+        b"\x05t-123",
+        b"\x11node.shard-0-of-1",
+        &1u32.to_le_bytes(),
+        &[1; 16],
+        &[1u64, 1, 5, 5].map(u64::to_le_bytes).concat(),
+        &1u32.to_le_bytes(),
+        b"\x03GET\x02/a\x01s\x01r",
+        &[10u128, 2, 3].map(u128::to_le_bytes).concat(),
+    ];
+    assert_eq!(bytes, expected.concat());
+}
+
+#[test]
 fn what_is_not_canonical_is_refused() {
     let good = [range(1, 1, 5)];
     for (expected, bytes) in [

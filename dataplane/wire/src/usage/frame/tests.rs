@@ -119,6 +119,28 @@ fn client_messages_read_back_at_any_cut() {
 }
 
 #[test]
+fn the_form_is_the_documented_one() {
+    let mut bytes = Vec::new();
+    hello().encode(&mut bytes);
+    let expected = [&[41, 0, 0, 0, 1][..], b"RONu", &[1, 0, 0, 0], &[7; 16], &[3, 0, 0, 0, 0, 0, 0, 0, 1]];
+    assert_eq!(bytes[..bytes.len() - 7], expected.concat());
+    let (header, records) = batch(2);
+    let mut bytes = Vec::new();
+    header.encode(&records[1..], &mut bytes);
+    let expected = [
+        &(1u32 + 92 + 28).to_le_bytes()[..],
+        &[3],
+        &[7; 16],
+        &[3u64, 9, 1_760_631_060_000].map(u64::to_le_bytes).concat(),
+        &[10u128, 1 << 70, 3].map(u128::to_le_bytes).concat(),
+        &1u32.to_le_bytes(),
+        &1u32.to_le_bytes(),
+        &[1, u64::MAX, 7].map(u64::to_le_bytes).concat(),
+    ];
+    assert_eq!(bytes, expected.concat());
+}
+
+#[test]
 fn server_messages_read_back() {
     for message in server_messages() {
         let mut bytes = Vec::new();
