@@ -33,20 +33,19 @@ pub(crate) struct OwnerAt(pub(crate) u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RowAt(u32);
 
-/// Who owns rows: a name bound to its id by an `open` entry.
+/// Who owns rows: a name bound to its id by an `open` entry. A pair of cache lines.
 #[derive(Clone)]
+#[repr(align(128))]
 pub(crate) struct Owner {
-    pub(crate) name: AccountName,
-    /// The name's id, kept so that it is hashed once.
-    pub(crate) id: AccountId,
     /// Accepted entries that this owner began, in all assets.
     pub(crate) nonce: u64,
+    pub(crate) name: AccountName,
 }
 
-/// One account in one asset.
+/// One account in one asset; its owner says whose. One cache line.
 #[derive(Clone)]
+#[repr(align(64))]
 pub(crate) struct Row {
-    pub(crate) id: AccountId,
     pub(crate) asset: Asset,
     pub(crate) balance: Balance,
     pub(crate) held: u128,
@@ -54,21 +53,7 @@ pub(crate) struct Row {
     pub(crate) owner: OwnerAt,
 }
 
-impl Row {
-    pub(crate) const fn side(&self) -> Side {
-        Side { account: self.id, seq: self.seq, balance: self.balance, held: self.held }
-    }
-
-    pub(crate) const fn view(&self) -> AccountView {
-        AccountView {
-            account: self.id,
-            asset: self.asset,
-            balance: self.balance,
-            held: self.held,
-            account_seq: self.seq,
-        }
-    }
-}
+const _: () = assert!(size_of::<Row>() == 64 && size_of::<Owner>() == 128);
 
 /// One side of a request, looked up. What is `None` was not there when it was looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,7 +97,8 @@ impl Accounts {
     pub(crate) fn refresh(&self, seat: Seat, asset: Asset) -> Seat {
         if let Some(at) = seat.row {
             let row = self.row(at);
-            assert!(row.id == seat.id && row.asset == asset, "a lookup is used with its own request");
+            let is_same = row.asset == asset && seat.owner == Some(row.owner);
+            assert!(is_same && self.id_of(row) == seat.id, "a lookup is used with its own request");
             return seat;
         }
         self.seat(seat.id, asset)
@@ -120,21 +106,25 @@ impl Accounts {
 
     /// The side as it stands, zero where there is no row yet.
     pub(crate) fn side(&self, seat: Seat) -> Side {
-        seat.row.map_or(Side { account: seat.id, ..Side::NONE }, |at| self.row(at).side())
+        let empty = Side { account: seat.id, ..Side::NONE };
+        seat.row.map_or(empty, |at| {
+            let Row { balance, held, seq, .. } = *self.row(at);
+            Side { account: seat.id, seq, balance, held }
+        })
     }
 
     pub(crate) fn find_row(&self, id: AccountId, asset: Asset) -> Option<RowAt> {
         let hash = self.row_hash(id, asset);
         let is_it = |at| {
             let row = self.row(RowAt(at));
-            row.id == id && row.asset == asset
+            row.asset == asset && self.id_of(row) == id
         };
         self.row_index.find(hash, is_it).map(RowAt)
     }
 
     pub(crate) fn find_owner(&self, id: AccountId) -> Option<OwnerAt> {
         let hash = self.seed.one(id.bits());
-        self.owner_index.find(hash, |at| self.owner(OwnerAt(at)).id == id).map(OwnerAt)
+        self.owner_index.find(hash, |at| self.owner(OwnerAt(at)).name.id() == id).map(OwnerAt)
     }
 
     pub(crate) fn row(&self, at: RowAt) -> &Row {
@@ -159,21 +149,22 @@ impl Accounts {
     }
 
     /// Adds an owner that is not there, with nonce zero.
-    pub(crate) fn add_owner(&mut self, name: AccountName, id: AccountId) -> OwnerAt {
+    pub(crate) fn add_owner(&mut self, name: AccountName) -> OwnerAt {
+        let id = name.id();
         assert!(self.find_owner(id).is_none());
         let at = self.owner_index.count();
         self.owner_index.insert(self.seed.one(id.bits()), at);
-        self.owners.push(Owner { name, id, nonce: 0 });
+        self.owners.push(Owner { nonce: 0, name });
         OwnerAt(at)
     }
 
     /// Adds a row that is not there, with nothing in it.
     pub(crate) fn add_row(&mut self, owner: OwnerAt, asset: Asset) -> RowAt {
-        let id = self.owner(owner).id;
+        let id = self.owner(owner).name.id();
         assert!(self.find_row(id, asset).is_none());
         let at = self.row_index.count();
         self.row_index.insert(self.row_hash(id, asset), at);
-        self.rows.push(Row { id, asset, balance: Balance::ZERO, held: 0, seq: 0, owner });
+        self.rows.push(Row { asset, balance: Balance::ZERO, held: 0, seq: 0, owner });
         RowAt(at)
     }
 
@@ -183,6 +174,38 @@ impl Accounts {
 
     pub(crate) fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// Whose row it is.
+    pub(crate) fn id_of(&self, row: &Row) -> AccountId {
+        self.owner(row.owner).name.id()
+    }
+
+    pub(crate) fn view(&self, row: &Row) -> AccountView {
+        AccountView {
+            account: self.id_of(row),
+            asset: row.asset,
+            balance: row.balance,
+            held: row.held,
+            account_seq: row.seq,
+        }
+    }
+
+    /// Reads where a search for a row begins.
+    pub(crate) fn touch_slot(&self, id: AccountId, asset: Asset) -> u64 {
+        self.row_index.touch(self.row_hash(id, asset))
+    }
+
+    /// Reads the row that a search is likely to find; gives its owner, or any if there is none.
+    pub(crate) fn touch_row(&self, id: AccountId, asset: Asset) -> OwnerAt {
+        let likely = self.row_index.candidate(self.row_hash(id, asset));
+        let row = likely.and_then(|at| self.rows.get(index(at)));
+        row.map_or(OwnerAt(0), |row| row.owner)
+    }
+
+    /// Reads an owner, if it is one: a field of each of its lines.
+    pub(crate) fn touch_owner(&self, at: OwnerAt) -> u64 {
+        self.owners.get(index(at.0)).map_or(0, |owner| owner.nonce ^ u64::from(owner.name.text().len()))
     }
 
     fn row_hash(&self, id: AccountId, asset: Asset) -> u64 {
@@ -195,7 +218,7 @@ impl Clone for Accounts {
     fn clone(&self) -> Self {
         let mut copy = Self::new(self.rows_max, self.seed.clone());
         for owner in &self.owners {
-            let at = copy.add_owner(owner.name, owner.id);
+            let at = copy.add_owner(owner.name);
             copy.owner_mut(at).nonce = owner.nonce;
         }
         for row in &self.rows {

@@ -114,7 +114,7 @@ impl Ledger {
         let owner = seat.owner.expect("the side was checked to be open");
         let at = seat.row.unwrap_or_else(|| self.accounts.add_row(owner, asset));
         let row = self.accounts.row_mut(at);
-        assert!(row.id == side.account && row.seq + 1 == side.seq);
+        assert!(row.asset == asset && row.seq + 1 == side.seq && seat.id == side.account);
         row.balance = side.balance;
         row.held = side.held;
         row.seq = side.seq;
@@ -135,7 +135,7 @@ impl Ledger {
         require(posting.nonce == 0, Effect::Nonce)?;
         require(posting.key == [0; 16], Effect::Key)?;
         require(self.accounts.room_for(1, 0), Effect::Full)?;
-        self.accounts.add_owner(name, id);
+        self.accounts.add_owner(name);
         Ok(())
     }
 

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use model::{AccountId, AccountName, Asset, Balance, Seq, Timestamp};
+use model::{AccountName, Asset, Balance, Seq, Timestamp};
 
 use crate::{
     Error, Hash, HashKind, KeyView, Ledger, Params, Tree,
@@ -118,9 +118,8 @@ impl Ledger {
         let name =
             name.and_then(|name| AccountName::parse(name).ok()).ok_or(Error::CheckpointField("name"))?;
         let nonce = input.u64()?;
-        let id: AccountId = name.id();
-        field(self.accounts.find_owner(id).is_none(), "name twice")?;
-        let at = self.accounts.add_owner(name, id);
+        field(self.accounts.find_owner(name.id()).is_none(), "name twice")?;
+        let at = self.accounts.add_owner(name);
         self.accounts.owner_mut(at).nonce = nonce;
         Ok(())
     }
@@ -135,10 +134,10 @@ impl Ledger {
         let balance = balance.ok_or(Error::CheckpointField("balance"))?;
         let held = u128::from_le_bytes(input.array()?);
         let seq = input.u64()?;
-        let id = self.accounts.owner(owner).id;
+        let id = self.accounts.owner(owner).name.id();
         field(self.accounts.find_row(id, asset).is_none(), "account twice")?;
         let at = self.accounts.add_row(owner, asset);
-        *self.accounts.row_mut(at) = Row { id, asset, balance, held, seq, owner };
+        *self.accounts.row_mut(at) = Row { asset, balance, held, seq, owner };
         Ok(())
     }
 

@@ -128,6 +128,21 @@ impl Index {
         self.count
     }
 
+    /// The first position that the hash alone does not rule out. Reads no row.
+    pub(crate) fn candidate(&self, hash: u64) -> Option<u32> {
+        let mut at = self.home(hash);
+        loop {
+            let slot = self.slot(at);
+            if slot == 0 {
+                return None;
+            }
+            if (slot ^ hash) & !POSITION_MASK == 0 {
+                return Some(position(slot));
+            }
+            at = (at + 1) & self.mask;
+        }
+    }
+
     /// Reads the slot where a search for `hash` begins, so that it is in the cache.
     pub(crate) fn touch(&self, hash: u64) -> u64 {
         self.slot(self.home(hash))

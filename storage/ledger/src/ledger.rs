@@ -79,12 +79,12 @@ impl Ledger {
     /// Where an account stands in an asset; `None` until the first entry touches it.
     #[must_use]
     pub fn account(&self, id: AccountId, asset: Asset) -> Option<AccountView> {
-        self.accounts.find_row(id, asset).map(|at| self.accounts.row(at).view())
+        self.accounts.find_row(id, asset).map(|at| self.accounts.view(self.accounts.row(at)))
     }
 
     /// Every account in every asset, in the order in which they came.
     pub fn accounts(&self) -> impl ExactSizeIterator<Item = AccountView> + '_ {
-        self.accounts.rows().iter().map(crate::accounts::Row::view)
+        self.accounts.rows().iter().map(|row| self.accounts.view(row))
     }
 
     /// The name of an account that is open.
@@ -161,14 +161,16 @@ impl Ledger {
             *sum = sum.saturating_add(row.balance.units());
         }
         let rows_hold = self.accounts.rows().iter().all(|row| {
-            let covered = self.is_owned(row.id) || row.balance.available(row.held) >= 0;
+            let id = self.accounts.id_of(row);
+            let covered = self.is_owned(id) || row.balance.available(row.held) >= 0;
             let touched = row.seq > 0 && row.seq <= self.last.0 && row.asset != Asset::NONE;
-            let found = self.accounts.find_row(row.id, row.asset).map(|at| self.accounts.row(at).seq);
-            covered && touched && found == Some(row.seq) && self.accounts.owner(row.owner).id == row.id
+            let found = self.accounts.find_row(id, row.asset);
+            covered && touched && found.is_some_and(|at| core::ptr::eq(self.accounts.row(at), row))
         });
         let owners_hold = self.accounts.owners().iter().all(|owner| {
-            let found = self.accounts.find_owner(owner.id).map(|at| self.accounts.owner(at).name);
-            owner.name.id() == owner.id && owner.nonce <= self.last.0 && found == Some(owner.name)
+            let found = self.accounts.find_owner(owner.name.id());
+            let is_found = found.is_some_and(|at| core::ptr::eq(self.accounts.owner(at), owner));
+            is_found && owner.nonce <= self.last.0
         });
         let mut before = Seq::ZERO;
         let keys_hold = self.keys.iter().all(|key| {

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::text::Text;
+use crate::{domain::Domain, text::Text};
 
 /// The ledger's own account that mints and burns.
 pub const OWNED_ISSUANCE: &str = "@issuance";
@@ -27,8 +27,12 @@ pub enum NameError {
 }
 
 /// An account's name: 1 to 64 bytes of `[A-Za-z0-9_.:@/-]`, no empty, `.` or `..` component.
+/// Carries its id, so that it is hashed where it is parsed and not where it is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccountName(Text);
+pub struct AccountName {
+    text: Text,
+    id: [u8; 16],
+}
 
 impl AccountName {
     /// Parses a name.
@@ -49,7 +53,8 @@ impl AccountName {
         if name.starts_with('@') && name != OWNED_ISSUANCE && name != OWNED_EXTERNAL {
             return Err(NameError::Owned);
         }
-        Ok(Self(Text::new(name).expect("the checked characters are printable ASCII")))
+        let text = Text::new(name).expect("the checked characters are printable ASCII");
+        Ok(Self { text, id: AccountId::of_name(name).bits().to_le_bytes() })
     }
 
     /// The ledger's issuance account.
@@ -67,13 +72,13 @@ impl AccountName {
     /// The name as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        self.0.as_str()
+        self.text.as_str()
     }
 
     /// The name in its stored form.
     #[must_use]
     pub const fn text(&self) -> Text {
-        self.0
+        self.text
     }
 
     /// Whether this is one of the ledger's own accounts, which may go below zero.
@@ -84,8 +89,8 @@ impl AccountName {
 
     /// The id of this name: the first 128 bits of BLAKE3 in key derivation mode.
     #[must_use]
-    pub fn id(&self) -> AccountId {
-        AccountId::of_name(self.as_str())
+    pub const fn id(&self) -> AccountId {
+        AccountId(u128::from_le_bytes(self.id))
     }
 }
 
@@ -106,10 +111,7 @@ impl AccountId {
     /// The id of a name (see `docs/format.md`): BLAKE3 `derive_key`, first 16 bytes, little-endian.
     #[must_use]
     pub fn of_name(name: &str) -> Self {
-        let hash = blake3::derive_key("macronode 2026 account id", name.as_bytes());
-        let mut first = [0; 16];
-        first.copy_from_slice(hash.split_at(16).0);
-        Self(u128::from_le_bytes(first))
+        Self(u128::from_le_bytes(Domain::ACCOUNT_ID.short_digest(name.as_bytes())))
     }
 
     /// The id with these bits.
@@ -168,6 +170,7 @@ mod tests {
     #[test]
     fn ids_are_stable() {
         assert_eq!(AccountName::issuance().id(), AccountId::of_name("@issuance"));
+        assert_eq!(AccountId::of_name("@issuance").bits(), 0x5f6f_224b_ec2f_d135_3d1f_0fc3_e378_2080);
         assert_ne!(AccountId::of_name("a"), AccountId::of_name("b"));
         assert!(!AccountId::of_name("a").is_none());
     }

@@ -12,6 +12,7 @@ mod account;
 mod amount;
 mod asset;
 mod batch;
+mod domain;
 mod id;
 mod kind;
 pub mod limits;

@@ -1,6 +1,9 @@
 //! What the ledger is asked and what it answers: decoded, typed, ready to be decided.
 
-use crate::{AccountName, Amount, Asset, Kind, Posting, Reason, Seq, Slice, Text};
+use crate::{
+    AccountName, Amount, Asset, Kind, Posting, Reason, Seq, Slice, Text,
+    domain::{Domain, shortened},
+};
 use alloc::vec::Vec;
 
 /// An idempotency key as the ledger knows it.
@@ -16,14 +19,12 @@ impl IdemKey {
     /// The key of entry `idx` of the request that `subject` sent with `key`.
     #[must_use]
     pub fn new(subject: &str, key: &str, idx: u16) -> Self {
-        let mut hasher = blake3::Hasher::new_derive_key("macronode 2026 idempotency key");
+        let mut hasher = Domain::IDEMPOTENCY_KEY.hasher();
         for part in [subject, key] {
             let len = u64::try_from(part.len()).expect("a length fits in 64 bits");
             hasher.update(&len.to_le_bytes()).update(part.as_bytes());
         }
-        let hash = hasher.update(&idx.to_le_bytes()).finalize();
-        let mut digest = [0; 16];
-        digest.copy_from_slice(hash.as_bytes().split_at(16).0);
+        let digest = shortened(&hasher.update(&idx.to_le_bytes()).finalize());
         Self { digest, millis: key_millis(key).unwrap_or(0) }
     }
 }
@@ -72,6 +73,10 @@ pub struct Preconditions {
     /// The account's available balance before it, at least.
     pub if_balance_at_least: Option<Amount>,
 }
+
+/// Bytes that a fingerprint covers at most: the kind, three texts with their lengths, asset,
+/// amount, three optional values.
+const FINGERPRINT_BYTES_MAX: usize = 1 + 3 * 65 + 16 + 16 + 3 * 17;
 
 /// One decoded intent about money.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,24 +128,32 @@ impl Request {
     /// over every field that the caller chose, each with its length where it varies.
     #[must_use]
     pub fn fingerprint(&self) -> u64 {
-        let mut hasher = blake3::Hasher::new_derive_key("macronode 2026 request fingerprint");
-        hasher.update(&[self.kind.number()]);
+        let mut fields = [0; FINGERPRINT_BYTES_MAX];
+        let mut len = 0;
+        let mut put = |field: &[u8]| {
+            let end = len + field.len();
+            fields.get_mut(len..end).expect("sized for every field").copy_from_slice(field);
+            len = end;
+        };
+        put(&[self.kind.number()]);
         for text in [self.debit.text(), self.credit.text(), self.reference] {
-            hasher.update(&[text.len()]).update(text.as_str().as_bytes());
+            put(&[text.len()]);
+            put(text.as_str().as_bytes());
         }
-        hasher.update(&self.asset.bytes()).update(&self.amount.units().to_le_bytes());
+        put(&self.asset.bytes());
+        put(&self.amount.units().to_le_bytes());
         let optional = [
             self.preconditions.nonce.map(u128::from),
             self.preconditions.if_seq.map(u128::from),
             self.preconditions.if_balance_at_least.map(Amount::units),
         ];
         for value in optional {
-            hasher.update(&[u8::from(value.is_some())]).update(&value.unwrap_or(0).to_le_bytes());
+            put(&[u8::from(value.is_some())]);
+            put(&value.unwrap_or(0).to_le_bytes());
         }
-        let hash = hasher.finalize();
-        let mut first = [0; 8];
-        first.copy_from_slice(hash.as_bytes().split_at(8).0);
-        u64::from_le_bytes(first)
+        let digest = Domain::REQUEST_FINGERPRINT.short_digest(fields.split_at(len).0);
+        let (words, _) = digest.as_chunks::<8>();
+        u64::from_le_bytes(words[0])
     }
 }
 
