@@ -18,7 +18,7 @@ use crate::{cargo, report::Report, stage};
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// Counts that tests take from the environment, as they are in the test command.
-const COUNTS: [(&str, u64); 1] = [("SIM_RUNS", 1_500)];
+const COUNTS: [(&str, u64); 2] = [("SIM_RUNS", 1_500), ("CRASH_RUNS", 5)];
 
 /// Runs the long tests; `true` if all of them held.
 pub(crate) fn run() -> anyhow::Result<bool> {
