@@ -1,6 +1,7 @@
 //! Tests of the crate as a whole: rules, replay, checkpoints, proofs, notes, receipts.
 
 mod checkpoint;
+mod leaf;
 mod merkle;
 mod note;
 mod random;

@@ -122,3 +122,61 @@ fn no_single_byte_change_panics() {
         }
     }
 }
+
+/// `docs/format.md` is what other programs read: each field lies where it says.
+#[test]
+fn every_field_lies_where_the_format_says() {
+    let (mut writer, mut out) = (BatchWriter::with_capacity(4096), vec![0; 4096]);
+    let text = Text::new("order-17").unwrap();
+    let budgets = [[6; 16], [7; 16], [8; 16], [9; 16]];
+    let ext = Ext { text, ref_seq: Seq(12), expires: Timestamp(13), budgets };
+    writer.push_posting(&posting(Some(ext)));
+    let mut slice = slice();
+    writer.push_slice(&mut slice, &[1, 2, 3]);
+    let len = writer.finish(&mut out);
+    let (records, exts) = (16, 16 + 2 * RECORD_BYTES);
+    let (first, second) = (records, records + RECORD_BYTES);
+    let five = (-5_i128).to_le_bytes();
+    let places: [(usize, &[u8]); 32] = [
+        (0, &[2, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
+        (first, &7_u64.to_le_bytes()),
+        (first + 8, &9_u64.to_le_bytes()),
+        (first + 16, &[1, 1, 0, 0, 3, 0, 1, 0]),
+        (first + 24, &42_u64.to_le_bytes()),
+        (first + 32, &250_000_u128.to_le_bytes()),
+        (first + 48, b"ron\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+        (first + 64, &1_u128.to_le_bytes()),
+        (first + 80, &five),
+        (first + 96, &1_u128.to_le_bytes()),
+        (first + 112, &11_u64.to_le_bytes()),
+        (first + 120, &u128::MAX.to_le_bytes()),
+        (first + 136, &five),
+        (first + 176, &[3; 16]),
+        (first + 192, &1_728_794_183_123_u64.to_le_bytes()),
+        (first + 200, &u64::MAX.to_le_bytes()),
+        (first + 208, &[4; 16]),
+        (first + 224, &[5; 16]),
+        (second + 16, &[12, 12, 0, 0, 3, 0, 0, 0]),
+        (second + 24, &slice.number.to_le_bytes()),
+        (second + 32, &slice.stream),
+        (second + 48, &slice.digest),
+        (second + 80, &slice.previous),
+        (second + 112, &slice.requests.to_le_bytes()),
+        (second + 128, &slice.bytes_in.to_le_bytes()),
+        (second + 144, &slice.bytes_out.to_le_bytes()),
+        (second + 160, &slice.blind),
+        (second + 176, &slice.window_start_millis.to_le_bytes()),
+        (second + 184, &slice.window_millis.to_le_bytes()),
+        (second + 188, &slice.rows.to_le_bytes()),
+        (second + 192, &[0, 0, 0, 0, 3, 0, 0, 0]),
+        (exts, b"order-17"),
+    ];
+    for (at, bytes) in places {
+        assert_eq!(&out[at..at + bytes.len()], bytes, "at {at}");
+    }
+    assert_eq!(out[exts + 64..exts + 128], *budgets.as_flattened());
+    assert_eq!(out[exts + 128..exts + 136], 12_u64.to_le_bytes());
+    assert_eq!(out[exts + 136..exts + 144], 13_u64.to_le_bytes());
+    assert_eq!(out[exts + 144..exts + 160], [8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!((exts + EXT_BYTES + 3, &out[len - 3..len]), (len, &[1, 2, 3][..]));
+}
