@@ -30,7 +30,8 @@ impl Counts {
     /// `test result: ok. 8 passed; 1 failed; 0 ignored; ..`; other lines count nothing.
     pub(crate) fn of_line(line: &str) -> Self {
         let mut counts = Self::default();
-        let nextest = line.contains("Summary [") && (line.contains(" run: ") || line.contains("/"));
+        // nextest indents its summary, and also what the tests themselves have printed.
+        let nextest = line.trim_start().starts_with("Summary [");
         if !nextest && !line.starts_with("test result:") {
             return counts;
         }
@@ -81,7 +82,7 @@ impl Ended {
 
     /// Reads one line of the stage's output.
     fn take(&mut self, line: &str) {
-        self.counts.add(Counts::of_line(line.trim_start()));
+        self.counts.add(Counts::of_line(line));
         if let Some((_, evidence)) = line.split_once("proof: ") {
             self.evidence.push(evidence.trim().to_owned());
         }
@@ -175,6 +176,8 @@ mod tests {
             ),
             ("Summary [   0.5s] 3/9 tests run: 2 passed, 1 failed, 0 skipped", counts(2, 1, 0)),
             ("test result: ok. 8 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out", counts(8, 1, 2)),
+            ("     Summary [   0.5s] 2 tests run: 2 passed, 0 skipped", counts(2, 0, 0)),
+            ("    test result: ok. 8 passed; 1 failed; 2 ignored", counts(0, 0, 0)),
             ("3 passed by here", counts(0, 0, 0)),
             ("test tidy::edges ... ok", counts(0, 0, 0)),
         ];
