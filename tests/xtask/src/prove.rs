@@ -54,7 +54,7 @@ fn page(lines: &[String], scale: u64, took: Duration) -> anyhow::Result<String> 
     let mut page =
         String::from("# The last proof\n\nWritten by `cargo xtask prove`; not edited by hand.\n\n");
     writeln!(page, "- commit: `{commit}`{dirty}")?;
-    writeln!(page, "- started from `{}`", output("rustc", &["--version"])?)?;
+    writeln!(page, "- built with `{}`", output("rustc", &["--version"])?)?;
     writeln!(page, "- ended: {} (Unix seconds)", today()?)?;
     writeln!(page, "- counts: {scale} times those of `cargo xtask test`")?;
     writeln!(page, "- took: {} s\n", took.as_secs())?;
