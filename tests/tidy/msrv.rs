@@ -39,6 +39,12 @@ fn need_more(tree: &str, packages: &[Package], most: (u32, u32)) -> Vec<String> 
     found
 }
 
+/// Packages of `tree` besides those named: what an embedder would build along.
+fn brought_along(tree: &str, ours: &[&str]) -> Vec<String> {
+    let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| !ours.contains(name)).map(|name| format!("{name}: built along")).collect()
+}
+
 /// What a package is built from, its own tests apart.
 fn built_from(package: &str, features: &[&str]) -> String {
     let mut words =
@@ -57,13 +63,22 @@ mod tests {
     fn embedded_crates_build_with_an_old_compiler() {
         let packages = metadata().packages;
         for package in ["ron-meter", "ron-accounting"] {
-            if !packages.iter().any(|known| known.name == package) {
-                continue;
-            }
             let tree = built_from(package, &["--no-default-features"]);
             assert!(tree.starts_with(package), "{tree}");
             assert_none(&need_more(&tree, &packages, EMBEDDED));
         }
+    }
+
+    #[test]
+    fn embedded_crates_bring_nothing_along() {
+        let tree = built_from("ron-accounting", &["--no-default-features"]);
+        assert!(tree.contains("ron-meter"), "{tree}");
+        assert_none(&brought_along(&tree, &["ron-accounting", "ron-meter"]));
+    }
+
+    #[test]
+    fn canary_something_brought_along() {
+        assert_found(&brought_along("a v1.0.0\ntokio v1.0.0\n", &["a"]), "tokio");
     }
 
     #[test]
