@@ -34,6 +34,20 @@ pub struct Call {
     pub id: CallId,
     /// The question.
     pub ask: Ask,
+    /// Empty, with room for one outcome per request or slice: the committer allocates nothing.
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Call {
+    /// A question with room for its outcomes.
+    #[must_use]
+    pub fn new(id: CallId, ask: Ask) -> Self {
+        let room = match &ask {
+            Ask::Money(group) => group.requests.len(),
+            Ask::Slices(slices) => slices.len(),
+        };
+        Self { id, ask, outcomes: Vec::with_capacity(room) }
+    }
 }
 
 /// The committer's answer, given when everything in it is durable.

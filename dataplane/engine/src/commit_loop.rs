@@ -1,0 +1,453 @@
+//! The committer's thread: `select -> apply -> act`.
+//!
+//! Holds: it waits in one place, on its ring; it never waits to answer, never touches a socket, and
+//! allocates nothing per entry. Leaves to others: every decision (`Pipeline`, `journal::Committer`).
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use disk::{AlignedBuf, Backend, BufferPool, Completion, DiskError, FileId, Token};
+use journal::{
+    Effect, Effects, Event, FrameKey, FrameNumber, IMAGE_BYTES, ImageCopy, Position, SegmentNumber, Slot,
+    WriteFailure,
+};
+use model::{Instant, Reason, Seq};
+
+use crate::{
+    bell::Bell,
+    clock,
+    feed::{FedFrame, FeedLine, News},
+    intake::{Intake, LaneId},
+    ledger_time::LedgerTime,
+    pipeline::{Gathered, Pipeline},
+    preparer::Preparer,
+    status_board::StatusBoard,
+};
+
+/// Watches the committer's times; called on its thread, so it must not wait.
+pub trait CommitObserver: Send {
+    /// A frame with `entries` entries took `nanos` from the taking of its first call to the release of its
+    /// answers.
+    fn frame(&mut self, nanos: u64, entries: u64);
+    /// A call took `nanos` from its taking to its answer.
+    fn call(&mut self, nanos: u64);
+    /// The frame's own write took `nanos` from its submission to its completion.
+    fn write(&mut self, nanos: u64);
+}
+
+/// Observes nothing.
+#[derive(Debug)]
+pub struct NoObserver;
+
+impl CommitObserver for NoObserver {
+    fn frame(&mut self, _nanos: u64, _entries: u64) {}
+    fn call(&mut self, _nanos: u64) {}
+    fn write(&mut self, _nanos: u64) {}
+}
+
+const KIND_FRAME: u64 = 0;
+const KIND_SLOT: u64 = 1;
+const KIND_BELL: u64 = 2;
+const KIND_SHIFT: u32 = 62;
+
+/// A frame between its sealing and its release.
+#[derive(Debug)]
+struct Flying {
+    frame: FrameNumber,
+    position: Position,
+    frame_bytes: usize,
+    submitted: Instant,
+    buffer: Option<AlignedBuf>,
+}
+
+/// Everything the loop owns.
+pub(crate) struct CommitLoop {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) intake: Intake,
+    pub(crate) backend: Backend,
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) pool: BufferPool,
+    pub(crate) segments: VecDeque<(SegmentNumber, FileId)>,
+    pub(crate) preparer: Preparer,
+    pub(crate) slot_file: FileId,
+    pub(crate) slot_buffer: Option<AlignedBuf>,
+    pub(crate) key: FrameKey,
+    pub(crate) time: LedgerTime,
+    pub(crate) feed: Arc<FeedLine>,
+    pub(crate) board: Arc<StatusBoard>,
+    pub(crate) observer: Box<dyn CommitObserver>,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) spin: bool,
+    pub(crate) run: Run,
+}
+
+/// What changes as the loop runs.
+#[derive(Default)]
+pub(crate) struct Run {
+    flying: VecDeque<Flying>,
+    effects: Effects,
+    to_ring: Vec<LaneId>,
+    told_stop: bool,
+    stopped: Option<bool>,
+}
+
+impl Run {
+    pub(crate) fn new(lanes: usize) -> Self {
+        Self {
+            flying: VecDeque::with_capacity(model::limits::FRAMES_IN_FLIGHT_MAX + 1),
+            to_ring: Vec::with_capacity(lanes),
+            ..Self::default()
+        }
+    }
+}
+
+impl CommitLoop {
+    /// Runs until it is told to stop; true if everything it took is durable.
+    pub(crate) fn run(mut self) -> bool {
+        self.tell(Event::Tick);
+        self.board.set_online();
+        tracing::info!("committer=online next_seq={}", self.pipeline.committer().next_seq());
+        loop {
+            self.select();
+            self.reap();
+            self.take_prepared();
+            self.take_calls();
+            self.tick();
+            self.ring();
+            if let Some(clean) = self.run.stopped
+                && (clean || self.backend_is_quiet())
+            {
+                // The follower takes this when it has taken everything before it.
+                while self.feed.send(News::End).is_err() {
+                    self.bell.wait(model::Nanos::from_millis(1), || false);
+                }
+                return clean;
+            }
+        }
+    }
+
+    /// Waits until something happened: a completion, a call, a prepared segment, a deadline.
+    fn select(&mut self) {
+        self.backend.watch(token(KIND_BELL, 0));
+        let busy = self.spin || self.has_work();
+        let submitted = if busy {
+            self.backend.submit()
+        } else {
+            self.bell.prepare();
+            let wait = if self.has_work() { Duration::ZERO } else { self.patience() };
+            let submitted = self.backend.submit_and_wait(1, Some(wait));
+            self.bell.awake();
+            submitted
+        };
+        if let Err(error) = submitted {
+            self.ring_failed(&error);
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        let may_take = self.pipeline.may_begin() && self.can_take_buffer() || self.is_poisoned();
+        may_take && self.intake.is_waiting()
+            || self.preparer.has_prepared()
+            || self.stop.load(Ordering::Acquire) && !self.run.told_stop
+    }
+
+    fn patience(&self) -> Duration {
+        let deadline = self.pipeline.committer().deadline();
+        let until = deadline.map_or(60_000_000_000, |deadline| deadline.since(clock::monotonic()).0);
+        Duration::from_nanos(until)
+    }
+
+    fn reap(&mut self) {
+        while let Some(completion) = self.backend.reap() {
+            let Completion { token: Token(word), result, buffer } = completion;
+            let number = word & ((1 << KIND_SHIFT) - 1);
+            match word >> KIND_SHIFT {
+                KIND_FRAME => self.frame_written(FrameNumber(number), result, buffer),
+                KIND_SLOT => {
+                    self.slot_buffer = buffer;
+                    let result = verdict(result, IMAGE_BYTES);
+                    self.tell(Event::SlotWritten { sequence: number, result });
+                }
+                KIND_BELL => {}
+                _ => unreachable!("tokens are made in this file"),
+            }
+        }
+    }
+
+    fn frame_written(
+        &mut self,
+        frame: FrameNumber,
+        result: Result<u32, disk::Errno>,
+        buffer: Option<AlignedBuf>,
+    ) {
+        let now = clock::monotonic();
+        let flying =
+            self.run.flying.iter_mut().find(|flying| flying.frame == frame).expect("a frame in flight");
+        flying.buffer = buffer;
+        let verdict = verdict(result, flying.frame_bytes);
+        self.observer.write(now.since(flying.submitted).0);
+        self.tell(Event::Persisted { frame, result: verdict });
+    }
+
+    fn take_prepared(&mut self) {
+        while let Some(prepared) = self.preparer.prepared() {
+            if !self.segments.iter().any(|(segment, _)| *segment == prepared.segment) {
+                match self.backend.attach(Arc::clone(&prepared.file)) {
+                    Ok(Some(id)) => self.segments.push_back((prepared.segment, id)),
+                    Ok(None) => unreachable!("at most four files are attached"),
+                    Err(error) => self.ring_failed(&error),
+                }
+            }
+            self.tell(Event::Prepared { segment: prepared.segment, bytes: prepared.bytes });
+        }
+    }
+
+    /// Gathers what waits into batches, and begins them as long as frames may be begun.
+    fn take_calls(&mut self) {
+        if self.stop.load(Ordering::Acquire) && !self.run.told_stop {
+            self.run.told_stop = true;
+            self.take_batches();
+            self.tell(Event::Stop);
+        }
+        if self.is_poisoned() || self.run.told_stop {
+            let reason = if self.is_poisoned() { Reason::SafeMode } else { Reason::Busy };
+            while let Some((lane, call)) = self.intake.next(usize::MAX) {
+                self.give(lane, Pipeline::refuse(call, reason));
+            }
+            return;
+        }
+        self.take_batches();
+    }
+
+    fn take_batches(&mut self) {
+        while self.pipeline.may_begin() && self.intake.is_waiting() {
+            let Some(mut buffer) = self.take_buffer() else { return };
+            let now = clock::monotonic();
+            let at = self.time.advance(now, clock::wall());
+            let mut took = false;
+            while let Some((lane, call)) = self.intake.next(self.pipeline.room()) {
+                self.pipeline.take(lane, call, now, at);
+                took = true;
+            }
+            let begun = self.pipeline.begin(now, &mut buffer, &mut self.run.effects);
+            if begun {
+                self.fly(buffer, now);
+                self.act();
+                continue;
+            }
+            self.pool.give_back(buffer);
+            if let Some(done) = self.pipeline.settle() {
+                self.finish(done, now);
+            }
+            if !took {
+                return;
+            }
+        }
+    }
+
+    fn fly(&mut self, buffer: AlignedBuf, now: Instant) {
+        let frame = FrameNumber(self.pipeline.committer().next_frame().0 - 1);
+        let position = Position::default();
+        self.run.flying.push_back(Flying {
+            frame,
+            position,
+            frame_bytes: 0,
+            submitted: now,
+            buffer: Some(buffer),
+        });
+        self.board.set_oldest(self.pipeline.oldest());
+    }
+
+    fn tick(&mut self) {
+        let now = clock::monotonic();
+        if self.pipeline.committer().deadline().is_some_and(|deadline| deadline <= now) {
+            self.tell(Event::Tick);
+        }
+    }
+
+    fn tell(&mut self, event: Event<'_>) {
+        self.pipeline.tell(clock::monotonic(), event, &mut self.run.effects);
+        self.act();
+    }
+
+    fn act(&mut self) {
+        let mut effects = std::mem::take(&mut self.run.effects);
+        let mut want_idle = false;
+        for effect in effects.drain() {
+            match effect {
+                Effect::Persist { frame, position, bytes } => self.persist(frame, position, bytes),
+                Effect::Release { frame, through } => self.release(frame, through),
+                Effect::PrepareSegment(segment) => self.preparer.want(segment),
+                Effect::WriteSlot { copy, slot } => self.write_slot(copy, &slot),
+                Effect::Published { tree_size, root } => {
+                    // A follower that lags learns of the next one.
+                    drop(self.feed.send(News::Published { size: tree_size, root }));
+                }
+                Effect::WantIdleFrame => want_idle = true,
+                Effect::Declined(declined) => unreachable!("may_begin was asked first: {declined:?}"),
+                Effect::Poisoned(poison) => self.poison(&format!("{poison:?}")),
+                Effect::Stopped { clean } => self.run.stopped = Some(clean),
+            }
+        }
+        self.run.effects = effects;
+        if want_idle {
+            self.begin_idle();
+        }
+    }
+
+    fn begin_idle(&mut self) {
+        if !self.pipeline.may_begin() {
+            return;
+        }
+        let Some(mut buffer) = self.take_buffer() else { return };
+        let now = clock::monotonic();
+        let at = self.time.advance(now, clock::wall());
+        self.pipeline.begin_idle(now, at, &mut buffer, &mut self.run.effects);
+        self.fly(buffer, now);
+        self.act();
+    }
+
+    fn persist(&mut self, frame: FrameNumber, position: Position, bytes: usize) {
+        let file = self.segments.iter().find(|(segment, _)| *segment == position.segment);
+        let (_, file) = *file.expect("a frame goes only into a prepared segment");
+        let now = clock::monotonic();
+        let flying = self.run.flying.iter_mut().find(|flying| flying.frame == frame).expect("sealed before");
+        (flying.position, flying.frame_bytes, flying.submitted) = (position, bytes, now);
+        let buffer = flying.buffer.take().expect("sealed and not yet submitted");
+        self.backend.write_durable(file, position.offset, buffer, bytes, token(KIND_FRAME, frame.0));
+        self.retire_segments(position.segment);
+    }
+
+    /// Lets go of segments that no frame in flight can lie in.
+    fn retire_segments(&mut self, current: SegmentNumber) {
+        let oldest = self.run.flying.front().map_or(current, |flying| flying.position.segment);
+        while let Some((segment, id)) = self.segments.front().copied()
+            && segment < current
+            && segment < oldest
+        {
+            self.segments.pop_front();
+            if let Err(error) = self.backend.detach(id) {
+                self.ring_failed(&error);
+            }
+        }
+    }
+
+    fn write_slot(&mut self, copy: ImageCopy, slot: &Slot) {
+        let mut buffer = self.slot_buffer.take().expect("one slot is written at a time");
+        let image = buffer.first_chunk_mut::<IMAGE_BYTES>().expect("the buffer is one image");
+        slot.encode(&self.key, image);
+        let token = token(KIND_SLOT, slot.sequence);
+        self.backend.write_durable(self.slot_file, copy.offset(), buffer, IMAGE_BYTES, token);
+    }
+
+    fn release(&mut self, frame: FrameNumber, through: Seq) {
+        let now = clock::monotonic();
+        let mut done = self.pipeline.released(frame, through);
+        let flying = self.run.flying.pop_front().expect("released frames are in flight");
+        assert_eq!(flying.frame, frame);
+        self.board.set_durable(through.0);
+        self.board.set_oldest(self.pipeline.oldest());
+        let entries = u64::try_from(done.leaves.len()).expect("a count fits");
+        if entries > 0 {
+            self.observer.frame(now.since(done.taken).0, entries);
+        }
+        let buffer = flying.buffer.expect("a durable frame's buffer came back");
+        let leaves = std::mem::take(&mut done.leaves);
+        let fed = FedFrame { buffer, position: flying.position, frame_bytes: flying.frame_bytes, leaves };
+        if let Err(News::Frame(fed)) = self.feed.send(News::Frame(fed)) {
+            // The follower lags and will read this frame from the journal.
+            done.leaves = fed.leaves;
+            self.pool.give_back(fed.buffer);
+        } else if let Some((buffer, leaves)) = self.feed.returned() {
+            done.leaves = leaves;
+            self.pool.give_back(buffer);
+        } else {
+            done.leaves = Vec::with_capacity(model::limits::FRAME_ENTRIES_MAX);
+        }
+        self.finish(done, now);
+    }
+
+    fn finish(&mut self, mut done: Gathered, now: Instant) {
+        for routed in done.answers.drain(..) {
+            self.observer.call(now.since(routed.taken).0);
+            self.intake.give(routed.lane, routed.answer);
+            if !self.run.to_ring.contains(&routed.lane) {
+                self.run.to_ring.push(routed.lane);
+            }
+        }
+        self.pipeline.recycle(done);
+    }
+
+    fn give(&mut self, lane: LaneId, answer: wire::Answer) {
+        self.intake.give(lane, answer);
+        self.intake.ring(lane);
+    }
+
+    fn ring(&mut self) {
+        for lane in self.run.to_ring.drain(..) {
+            self.intake.ring(lane);
+        }
+    }
+
+    fn take_buffer(&mut self) -> Option<AlignedBuf> {
+        while let Some((buffer, _)) = self.feed.returned() {
+            self.pool.give_back(buffer);
+        }
+        self.pool.take()
+    }
+
+    fn can_take_buffer(&self) -> bool {
+        self.pool.free_count() > 0 || self.feed.has_returned()
+    }
+
+    fn is_poisoned(&self) -> bool {
+        self.pipeline.committer().is_poisoned() || self.board.is_poisoned()
+    }
+
+    fn backend_is_quiet(&self) -> bool {
+        // The doorbell's watch is always in flight.
+        self.backend.in_flight() <= 1
+    }
+
+    /// The ring itself refuses: no write can be trusted to complete any more.
+    fn ring_failed(&mut self, error: &DiskError) {
+        self.poison(&error.to_string());
+        let failure = WriteFailure::Error(error.errno().map_or(0, disk::Errno::raw_os_error));
+        self.tell(Event::Persisted { frame: FrameNumber::ZERO, result: Err(failure) });
+    }
+
+    /// Safe mode: nothing more is written, what is in flight has an open fate, reads go on.
+    fn poison(&mut self, cause: &str) {
+        if self.board.is_poisoned() {
+            return;
+        }
+        tracing::error!(
+            "commit error: {cause}; safe mode: writes are refused, reads go on, restart to recover"
+        );
+        self.board.set_poisoned();
+        self.board.set_oldest(None);
+        let lost: Vec<_> = self.pipeline.poisoned().collect();
+        for routed in lost {
+            self.give(routed.lane, routed.answer);
+        }
+    }
+}
+
+fn token(kind: u64, number: u64) -> Token {
+    assert!(number < 1 << KIND_SHIFT);
+    Token(kind << KIND_SHIFT | number)
+}
+
+fn verdict(result: Result<u32, disk::Errno>, wanted: usize) -> Result<(), WriteFailure> {
+    match result {
+        Ok(written) if usize::try_from(written) == Ok(wanted) => Ok(()),
+        Ok(written) => Err(WriteFailure::Short(written)),
+        Err(errno) => Err(WriteFailure::Error(errno.raw_os_error())),
+    }
+}

@@ -1,0 +1,82 @@
+//! From the committer to the follower: durable frames in their own buffers, and what was published.
+//!
+//! Holds: neither waits for the other. A follower that lags loses the buffers and reads the frames
+//! from the journal instead; it notices by their numbers.
+
+use std::sync::Arc;
+
+use crossbeam_queue::ArrayQueue;
+use disk::AlignedBuf;
+use journal::Position;
+use ledger::Hash;
+
+use crate::bell::Bell;
+
+/// One piece of news.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// A frame is durable.
+    Frame(FedFrame),
+    /// This tree may be signed and served.
+    Published { size: u64, root: [u8; 32] },
+    /// Nothing more will come.
+    End,
+}
+
+/// A durable frame in its buffer.
+#[derive(Debug)]
+pub(crate) struct FedFrame {
+    pub(crate) buffer: AlignedBuf,
+    pub(crate) position: Position,
+    pub(crate) frame_bytes: usize,
+    pub(crate) leaves: Vec<Hash>,
+}
+
+/// Both directions, shared by the two threads.
+#[derive(Debug)]
+pub(crate) struct FeedLine {
+    news: ArrayQueue<News>,
+    back: ArrayQueue<(AlignedBuf, Vec<Hash>)>,
+    follower: Arc<Bell>,
+}
+
+impl FeedLine {
+    /// A line that holds `capacity` pieces of news.
+    pub(crate) fn new(capacity: usize, follower: Arc<Bell>) -> Arc<Self> {
+        let (news, back) = (ArrayQueue::new(capacity), ArrayQueue::new(capacity + 1));
+        Arc::new(Self { news, back, follower })
+    }
+
+    /// Sends news; gives it back if the follower lags.
+    pub(crate) fn send(&self, news: News) -> Result<(), News> {
+        let sent = self.news.push(news);
+        self.follower.ring();
+        sent
+    }
+
+    /// A buffer that the follower is done with.
+    pub(crate) fn returned(&self) -> Option<(AlignedBuf, Vec<Hash>)> {
+        self.back.pop()
+    }
+
+    /// Whether a buffer waits to be taken back.
+    pub(crate) fn has_returned(&self) -> bool {
+        !self.back.is_empty()
+    }
+
+    /// The next piece of news.
+    pub(crate) fn next(&self) -> Option<News> {
+        self.news.pop()
+    }
+
+    /// Whether there is news.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.news.is_empty()
+    }
+
+    /// Gives a buffer back.
+    pub(crate) fn give_back(&self, buffer: AlignedBuf, mut leaves: Vec<Hash>) {
+        leaves.clear();
+        assert!(self.back.push((buffer, leaves)).is_ok(), "no more buffers come back than went out");
+    }
+}

@@ -1,0 +1,252 @@
+//! `FrameIndex`: where each frame lies and which root it left. Derived, rebuilt from the journal.
+//!
+//! Holds: rows are in the order of `Seq`, one per frame that carries entries. Leaves to others:
+//! trusting it (`Follower` cuts it back to the checkpoint at start and derives the rest anew).
+
+use std::path::Path;
+
+use disk::{DiskError, PlainFile};
+use model::{Seq, Timestamp};
+use wire::Root;
+
+const ROW_BYTES: usize = 64;
+const ROW_BYTES_U64: u64 = 64;
+
+/// Where one frame lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameRow {
+    /// Its first entry.
+    pub first_seq: Seq,
+    /// Entries in it; at least one.
+    pub count: u32,
+    /// Its segment.
+    pub segment: u32,
+    /// Where it begins in the segment, in bytes.
+    pub offset: u64,
+    /// Ledger time of its batch.
+    pub at: Timestamp,
+    /// The root after it.
+    pub root: [u8; 32],
+}
+
+impl FrameRow {
+    /// Its last entry.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        assert!(self.count > 0);
+        self.first_seq.plus(u64::from(self.count) - 1)
+    }
+
+    fn encode(&self) -> [u8; ROW_BYTES] {
+        let mut row = [0; ROW_BYTES];
+        let (front, root) = row.split_at_mut(32);
+        root.copy_from_slice(&self.root);
+        let place = u64::from(self.segment) << 32 | u64::from(self.count);
+        let words = [self.first_seq.0, place, self.offset, self.at.0];
+        for (bytes, word) in front.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *bytes = word.to_le_bytes();
+        }
+        row
+    }
+
+    fn decode(row: &[u8; ROW_BYTES]) -> Self {
+        let (front, tail) = row.split_at(32);
+        let mut words = front.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
+        let mut word = || words.next().expect("four words in 32 bytes");
+        let (first_seq, place, offset, at) = (word(), word(), word(), word());
+        let mut root = [0; 32];
+        root.copy_from_slice(tail);
+        Self {
+            first_seq: Seq(first_seq),
+            count: u32::try_from(place & 0xffff_ffff).expect("masked"),
+            segment: u32::try_from(place >> 32).expect("shifted"),
+            offset,
+            at: Timestamp(at),
+            root,
+        }
+    }
+}
+
+/// The rows of all frames, in a file.
+#[derive(Debug)]
+pub struct FrameIndex {
+    file: PlainFile,
+    rows: u64,
+    last: Option<FrameRow>,
+    unwritten: Vec<u8>,
+}
+
+impl FrameIndex {
+    /// Opens or creates the index.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, DiskError> {
+        let file = PlainFile::open_or_create(path)?;
+        let rows = file.len_bytes()? / ROW_BYTES_U64;
+        let mut index = Self { file, rows, last: None, unwritten: Vec::new() };
+        index.last = rows.checked_sub(1).map(|row| index.row(row)).transpose()?.flatten();
+        Ok(index)
+    }
+
+    /// The last entry it covers, zero if it is empty.
+    #[must_use]
+    pub fn last_seq(&self) -> Seq {
+        self.last.map_or(Seq::ZERO, |row| row.last_seq())
+    }
+
+    /// Adds a row; it is in the file after `flush`.
+    ///
+    /// # Panics
+    /// If it does not follow the last one.
+    pub fn push(&mut self, row: FrameRow) {
+        assert_eq!(row.first_seq, self.last_seq().next(), "rows follow one another");
+        self.unwritten.extend_from_slice(&row.encode());
+        self.last = Some(row);
+    }
+
+    /// Writes what was pushed.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn flush(&mut self) -> Result<(), DiskError> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        self.file.write_at(self.rows * ROW_BYTES_U64, &self.unwritten)?;
+        self.rows += u64::try_from(self.unwritten.len() / ROW_BYTES).expect("a count fits");
+        self.unwritten.clear();
+        Ok(())
+    }
+
+    /// Flushes, and makes the file durable.
+    ///
+    /// # Errors
+    /// If the file cannot be written or synced.
+    pub fn sync(&mut self) -> Result<(), DiskError> {
+        self.flush()?;
+        self.file.datasync()
+    }
+
+    /// Cuts it back so that it covers nothing after `seq`; false if no row ends exactly there.
+    ///
+    /// # Errors
+    /// If the file cannot be read or cut.
+    pub fn cut(&mut self, seq: Seq) -> Result<bool, DiskError> {
+        self.flush()?;
+        let rows = match self.find(seq)? {
+            Some((number, row)) if row.last_seq() == seq => number + 1,
+            Some(_) | None if seq == Seq::ZERO => 0,
+            Some(_) | None => return Ok(false),
+        };
+        self.file.truncate(rows * ROW_BYTES_U64)?;
+        self.rows = rows;
+        self.last = rows.checked_sub(1).map(|row| self.row(row)).transpose()?.flatten();
+        Ok(true)
+    }
+
+    /// The frame that holds `seq`, with its row number.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn find(&self, seq: Seq) -> Result<Option<(u64, FrameRow)>, DiskError> {
+        if seq == Seq::ZERO || seq > self.last_seq() {
+            return Ok(None);
+        }
+        let (mut low, mut high) = (0, self.rows);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            let Some(row) = self.row(middle)? else { return Ok(None) };
+            if row.last_seq() < seq {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(self.row(low)?.filter(|row| row.first_seq <= seq && seq <= row.last_seq()).map(|row| (low, row)))
+    }
+
+    /// The roots after `since`, at most `limit`.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn roots(&self, since: Seq, limit: usize) -> Result<Vec<Root>, DiskError> {
+        let Some((first, row)) = self.find(since.next())? else { return Ok(Vec::new()) };
+        // A client that asks from the middle of a frame gets that frame's root.
+        let mut roots = Vec::with_capacity(limit.min(1_000));
+        let mut next = Some(row);
+        let mut number = first;
+        while let Some(row) = next
+            && roots.len() < limit
+        {
+            roots.push(Root { seq: row.last_seq(), root: row.root, at: row.at });
+            number += 1;
+            next = self.row(number)?;
+        }
+        Ok(roots)
+    }
+
+    /// The root of the tree of exactly this size, if a frame ended there.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn root_at(&self, size: u64) -> Result<Option<[u8; 32]>, DiskError> {
+        Ok(self.find(Seq(size))?.filter(|(_, row)| row.last_seq() == Seq(size)).map(|(_, row)| row.root))
+    }
+
+    fn row(&self, number: u64) -> Result<Option<FrameRow>, DiskError> {
+        if number >= self.rows {
+            return Ok(None);
+        }
+        let mut row = [0; ROW_BYTES];
+        self.file.read_at(number * ROW_BYTES_U64, &mut row)?;
+        Ok(Some(FrameRow::decode(&row)).filter(|row| row.count > 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(first_seq: u64, count: u32) -> FrameRow {
+        FrameRow {
+            first_seq: Seq(first_seq),
+            count,
+            segment: 3,
+            offset: first_seq * 4096,
+            at: Timestamp(first_seq),
+            root: [u8::try_from(first_seq).unwrap(); 32],
+        }
+    }
+
+    #[test]
+    fn frames_are_found_again_and_cut() {
+        let path = std::env::temp_dir().join(format!("macronode-frames-{}", std::process::id()));
+        drop(std::fs::remove_file(&path));
+        let mut index = FrameIndex::open(&path).unwrap();
+        assert_eq!(index.find(Seq(1)).unwrap(), None);
+        for frame in [row(1, 1), row(2, 5), row(7, 3)] {
+            index.push(frame);
+        }
+        index.flush().unwrap();
+        let mut index = FrameIndex::open(&path).unwrap();
+        assert_eq!(index.last_seq(), Seq(9));
+        for (seq, expected) in
+            [(1, Some(1)), (2, Some(2)), (6, Some(2)), (7, Some(7)), (9, Some(7)), (10, None), (0, None)]
+        {
+            let found = index.find(Seq(seq)).unwrap().map(|(_, row)| row.first_seq.0);
+            assert_eq!(found, expected, "seq {seq}");
+        }
+        let seqs: Vec<u64> = index.roots(Seq(1), 10).unwrap().iter().map(|root| root.seq.0).collect();
+        assert_eq!(seqs, [6, 9]);
+        assert_eq!(index.roots(Seq(0), 1).unwrap().len(), 1);
+        assert_eq!(index.root_at(6).unwrap(), Some([2; 32]));
+        assert_eq!(index.root_at(5).unwrap(), None);
+        assert!(!index.cut(Seq(5)).unwrap());
+        assert!(index.cut(Seq(6)).unwrap());
+        assert_eq!(index.last_seq(), Seq(6));
+        assert!(index.cut(Seq(0)).unwrap());
+        assert_eq!(index.last_seq(), Seq(0));
+        std::fs::remove_file(path).unwrap();
+    }
+}

@@ -1,0 +1,328 @@
+//! `LedgerRole`: the ledger's threads and the ways to them.
+//!
+//! Holds: the ring is made on the thread that uses it; stopping drains what was taken, makes it
+//! durable, writes the slot and a checkpoint, and joins every thread.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread::JoinHandle,
+};
+
+use disk::{AlignedBuf, Backend, BackendKind, BackendReport, BufferPool, Io, RingOptions};
+use journal::{Committer, HEADER_BYTES, IMAGE_BYTES, Identity, Start};
+use model::{Nanos, limits::FRAME_BYTES_MAX};
+use wire::{Answer, Call, ReadAnswer, ReadCall};
+
+use crate::{
+    bell::Bell,
+    clock,
+    commit_loop::{CommitLoop, CommitObserver, Run},
+    feed::FeedLine,
+    follower::{Follower, Following},
+    intake::{Intake, LaneKind},
+    ledger_time::LedgerTime,
+    pipeline::Pipeline,
+    placement,
+    preparer::Preparer,
+    source::{Source, source},
+    status_board::StatusBoard,
+    store::{Birth, OpenError, OpenReport, Places, Segments, Store, StoreParams},
+};
+
+/// Durable frames that may wait for the follower in their buffers.
+const FEED: usize = 4;
+/// Questions to the reader open at once.
+const READS: usize = 4_096;
+/// Calls with slices open at once, for each shard.
+const SLICE_CALLS: usize = 64;
+
+/// What the ledger runs with.
+#[derive(Clone, Debug)]
+pub struct LedgerParams {
+    /// Its data directory.
+    pub store: StoreParams,
+    /// How the journal is written.
+    pub io: Io,
+    /// Frames on their way at once, 1 to `limits::FRAMES_IN_FLIGHT_MAX`.
+    pub frames_in_flight: usize,
+    /// The committer's core; `None` floats.
+    pub core: Option<usize>,
+    /// Whether the committer polls instead of sleeping.
+    pub spin: bool,
+    /// Entries after which a batch takes no further call.
+    pub batch_max_entries: usize,
+    /// Calls about money open at once.
+    pub ingress: usize,
+    /// Lanes for slices: one for each shard.
+    pub slice_lanes: usize,
+    /// How far the wall clock may be ahead of the last entry.
+    pub max_forward_jump: Nanos,
+}
+
+/// The ledger's threads and the ways to them.
+#[derive(Debug)]
+pub struct LedgerRole {
+    /// Calls about money.
+    pub money: Source<Call, Answer>,
+    /// Calls with slices, one lane for each shard.
+    pub slices: Vec<Source<Call, Answer>>,
+    /// Questions to the reader.
+    pub reads: Source<ReadCall, ReadAnswer>,
+    /// How the ledger is.
+    pub board: Arc<StatusBoard>,
+    /// What happened at start.
+    pub report: LedgerReport,
+    stop: Arc<AtomicBool>,
+    committer_bell: Arc<Bell>,
+    committer: Option<JoinHandle<bool>>,
+    follower: Option<JoinHandle<()>>,
+}
+
+/// What happened at start, for the log.
+#[derive(Clone, Debug)]
+pub struct LedgerReport {
+    /// The store.
+    pub store: OpenReport,
+    /// What carries the writes.
+    pub backend: BackendReport,
+    /// Whether the committer is pinned.
+    pub pinned: bool,
+}
+
+/// What the committer's thread is made from.
+struct Parts {
+    params: LedgerParams,
+    store: Store,
+    intake: Intake,
+    bell: Arc<Bell>,
+    feed: Arc<FeedLine>,
+    board: Arc<StatusBoard>,
+    observer: Box<dyn CommitObserver>,
+    stop: Arc<AtomicBool>,
+    time: LedgerTime,
+}
+
+impl LedgerRole {
+    /// Opens the data directory and starts the threads. Returns when the committer is online.
+    ///
+    /// # Errors
+    /// `OpenError`, with what to do.
+    pub fn start(
+        params: &LedgerParams,
+        birth: &Birth,
+        signer: ledger::NoteSigner,
+        observer: Box<dyn CommitObserver>,
+    ) -> Result<Self, OpenError> {
+        let mut store = crate::store::open(&params.store, birth)?;
+        let now = clock::monotonic();
+        let last = store.replay.as_ref().and_then(|replay| replay.last).map(|last| last.at);
+        let time = LedgerTime::begin(last, clock::wall(), now, params.max_forward_jump)?;
+        let bell = Arc::new(Bell::new()?);
+        let reader_bell = Arc::new(Bell::new()?);
+        let feed = FeedLine::new(FEED, Arc::clone(&reader_bell));
+        let board = Arc::new(StatusBoard::new(store.superblock.ledger, store.superblock.incarnation));
+        board.set_durable(store.resume.seq.0);
+
+        let mut intake = Intake::default();
+        let (money, inlet) = source(params.ingress, Arc::clone(&bell))?;
+        intake.add(inlet, LaneKind::Money);
+        let mut slices = Vec::with_capacity(params.slice_lanes);
+        for _ in 0..params.slice_lanes {
+            let (lane, inlet) = source(SLICE_CALLS, Arc::clone(&bell))?;
+            intake.add(inlet, LaneKind::Slices);
+            slices.push(lane);
+        }
+        let (reads, read_inlet) = source(READS, Arc::clone(&reader_bell))?;
+
+        let store_report = store.report.clone();
+        let follower = follower(params, &mut store, signer, read_inlet, &reader_bell, &feed, &board)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let parts = Parts {
+            params: params.clone(),
+            store,
+            intake,
+            bell: Arc::clone(&bell),
+            feed,
+            board: Arc::clone(&board),
+            observer,
+            stop: Arc::clone(&stop),
+            time,
+        };
+        let (committer, backend, pinned) = spawn_committer(parts)?;
+        let follower = spawn("reader", move || follower.run());
+        let report = LedgerReport { store: store_report, backend, pinned };
+        Ok(Self {
+            money,
+            slices,
+            reads,
+            board,
+            report,
+            stop,
+            committer_bell: bell,
+            committer: Some(committer),
+            follower: Some(follower),
+        })
+    }
+
+    /// Takes no more calls, makes what was taken durable, writes slot and checkpoint, joins the
+    /// threads. True if everything that was taken is durable; false after a failed write.
+    #[must_use]
+    pub fn stop(mut self) -> bool {
+        self.shut()
+    }
+
+    fn shut(&mut self) -> bool {
+        self.board.set_stopping();
+        self.stop.store(true, Ordering::Release);
+        self.committer_bell.ring();
+        let clean = self.committer.take().is_none_or(|thread| thread.join().unwrap_or(false));
+        if let Some(thread) = self.follower.take() {
+            // A panic on it has ended the process already.
+            drop(thread.join());
+        }
+        clean
+    }
+}
+
+impl Drop for LedgerRole {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}
+
+fn follower(
+    params: &LedgerParams,
+    store: &mut Store,
+    signer: ledger::NoteSigner,
+    reads: crate::source::Inlet<ReadCall, ReadAnswer>,
+    bell: &Arc<Bell>,
+    feed: &Arc<FeedLine>,
+    board: &Arc<StatusBoard>,
+) -> Result<Follower, OpenError> {
+    let places = Places { root: params.store.directory.clone() };
+    let segments = Segments::open(&places.segments(), params.store.direct)?;
+    let replay = store.replay.take().expect("a store is opened with its state");
+    Ok(Follower {
+        replay,
+        superblock: store.superblock.clone(),
+        hash: params.store.hash,
+        key: store.key.clone(),
+        places,
+        segments,
+        feed: Arc::clone(feed),
+        reads,
+        bell: Arc::clone(bell),
+        board: Arc::clone(board),
+        signer,
+        state: Following::new(&store.slot),
+    })
+}
+
+type Started = Result<(BackendReport, bool), OpenError>;
+
+fn spawn_committer(parts: Parts) -> Result<(JoinHandle<bool>, BackendReport, bool), OpenError> {
+    let (told, started) = mpsc::sync_channel::<Started>(1);
+    let thread = spawn("committer", move || {
+        let pinned = parts.params.core.is_some_and(placement::pin);
+        match commit_loop(parts) {
+            Ok((commit_loop, report)) => {
+                // The starter waits for exactly this.
+                drop(told.send(Ok((report, pinned))));
+                commit_loop.run()
+            }
+            Err(error) => {
+                drop(told.send(Err(error)));
+                false
+            }
+        }
+    });
+    match started.recv() {
+        Ok(Ok((report, pinned))) => Ok((thread, report, pinned)),
+        Ok(Err(error)) => Err(error),
+        Err(_) => crate::fatal::fatal(crate::fatal::FatalReason::Bug, "the committer did not start"),
+    }
+}
+
+/// Builds the loop on the thread that will run it.
+fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport), OpenError> {
+    let Parts { params, store, intake, bell, feed, board, observer, stop, time } = parts;
+    let options = RingOptions::default();
+    let (mut backend, report) = Backend::open(params.io, &options, Arc::clone(bell.doorbell()))?;
+    backend.hold_lock(Arc::clone(&store.lock))?;
+    let slot_file = backend.attach(Arc::clone(&store.slot_file))?.expect("the first file has a place");
+    let geometry = store.superblock.geometry;
+    let frame_bytes = geometry.frame_bytes_max().min(FRAME_BYTES_MAX);
+    let buffers = u16::try_from(params.frames_in_flight + FEED + 2).expect("a few buffers");
+    let start = Start {
+        identity: Identity {
+            ledger: store.superblock.ledger,
+            incarnation: store.superblock.incarnation,
+            epoch: store.superblock.epoch,
+        },
+        geometry,
+        key: store.key.clone(),
+        resume: store.resume,
+        slot: store.slot,
+        in_flight_max: params.frames_in_flight,
+    };
+    let committer = Committer::new(start, clock::monotonic());
+    let (rules, tree) = store.rules;
+    let pipeline = Pipeline::new(
+        rules,
+        tree,
+        params.store.hash,
+        committer,
+        frame_bytes - HEADER_BYTES,
+        params.batch_max_entries,
+    );
+    let segments = Places { root: params.store.directory.clone() }.segments();
+    let preparer = Preparer::start(
+        &segments,
+        geometry.segment_bytes(),
+        store.resume.next,
+        params.store.direct,
+        Arc::clone(&bell),
+    )?;
+    let lanes = intake.lanes().count();
+    let commit_loop = CommitLoop {
+        pipeline,
+        intake,
+        backend,
+        bell,
+        pool: BufferPool::new(buffers, frame_bytes),
+        segments: VecDeque::with_capacity(8),
+        preparer,
+        slot_file,
+        slot_buffer: Some(AlignedBuf::new(IMAGE_BYTES)),
+        key: store.key,
+        time,
+        feed,
+        board,
+        observer,
+        stop,
+        spin: params.spin,
+        run: Run::new(lanes),
+    };
+    Ok((commit_loop, report))
+}
+
+fn spawn<T: Send + 'static>(name: &'static str, body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    std::thread::Builder::new()
+        .name(name.into())
+        .spawn(move || crate::fatal::guard(name, body))
+        .expect("the process may start a thread")
+}
+
+/// Whether the journal is written through a ring.
+#[must_use]
+pub fn is_uring(report: &BackendReport) -> bool {
+    report.kind == BackendKind::Uring
+}
+
+#[cfg(test)]
+mod tests;

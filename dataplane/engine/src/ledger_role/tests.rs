@@ -1,0 +1,185 @@
+//! The real threads on a real directory: answers are durable, restarts lose nothing.
+
+use std::path::{Path, PathBuf};
+
+use model::{
+    AccountName, Amount, Asset, IdemKey, Kind, LedgerId, Outcome, Preconditions, Reason, Request, Seq, Text,
+    Timestamp,
+};
+use wire::{Ask, CallId, Found, Group, ReadAsk};
+
+use disk::Direct;
+
+use super::*;
+use crate::commit_loop::NoObserver;
+
+/// A directory that is gone when the test is over.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("macronode-role-{name}-{}", std::process::id()));
+        drop(std::fs::remove_dir_all(&path));
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+fn start(directory: &Path, io: Io) -> LedgerRole {
+    let store = StoreParams {
+        directory: directory.into(),
+        hash: ledger::HashKind::Sha256,
+        segment_bytes: 1 << 20,
+        accounts_max: 10_000,
+        keys_max: 100_000,
+        direct: Direct::Preferred,
+    };
+    let params = LedgerParams {
+        store,
+        io,
+        frames_in_flight: 4,
+        core: None,
+        spin: false,
+        batch_max_entries: 8_190,
+        ingress: 64,
+        slice_lanes: 1,
+        max_forward_jump: Nanos::from_secs(86_400),
+    };
+    let birth = Birth {
+        ledger: LedgerId([7; 16]),
+        frame_key: [8; 32],
+        ledger_secret: [9; 32],
+        created: Timestamp::from_millis(1),
+    };
+    let signer = ledger::NoteSigner::new("example.test/ledger", &[1; 32]).unwrap();
+    LedgerRole::start(&params, &birth, signer, Box::new(NoObserver)).unwrap()
+}
+
+fn request(kind: Kind, debit: &str, credit: &str, amount: u128, key: &str) -> Request {
+    Request {
+        kind,
+        debit: AccountName::parse(debit).unwrap(),
+        credit: AccountName::parse(credit).unwrap(),
+        asset: Asset::parse("ron").unwrap(),
+        amount: Amount::new(amount).unwrap(),
+        key: IdemKey::new("tests", key, 0),
+        preconditions: Preconditions::default(),
+        reference: Text::EMPTY,
+        idx: 0,
+    }
+}
+
+fn ask(role: &LedgerRole, requests: Vec<Request>) -> Answer {
+    let call = Call::new(CallId(1), Ask::Money(Group { requests, atomic: false }));
+    role.money.ask(call).expect("there is room");
+    wait(|| role.money.answer())
+}
+
+fn wait<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = clock::monotonic();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(clock::monotonic().since(begun) < Nanos::from_secs(20), "no answer within 20 s");
+        std::thread::yield_now();
+    }
+}
+
+fn read(role: &LedgerRole, ask: ReadAsk) -> Found {
+    role.reads.ask(ReadCall { id: CallId(9), ask }).expect("there is room");
+    wait(|| role.reads.answer()).found
+}
+
+fn balance(role: &LedgerRole, name: &str) -> i128 {
+    let ask = ReadAsk::Account(AccountName::parse(name).unwrap(), Asset::parse("ron").unwrap());
+    let Found::Account(Some(account)) = read(role, ask) else { panic!("{name} is not open") };
+    account.balance.units()
+}
+
+fn seq_of(outcome: &Outcome) -> Seq {
+    let Outcome::Decided { posting, .. } = outcome else { panic!("{outcome:?}") };
+    posting.head.seq
+}
+
+fn life(directory: &Path, io: Io) {
+    let role = start(directory, io);
+    assert!(role.report.store.created);
+    let minted = ask(&role, vec![request(Kind::Mint, "@issuance", "alice", 1_000, "m")]);
+    assert_eq!(minted.committed.size, seq_of(&minted.outcomes[0]).0);
+    for number in 0..300 {
+        ask(&role, vec![request(Kind::Transfer, "alice", "bob", 1, &format!("t{number}"))]);
+    }
+    let short = ask(&role, vec![request(Kind::Transfer, "bob", "alice", 1_000_000, "short")]);
+    let Outcome::Decided { posting, .. } = &short.outcomes[0] else { panic!("{short:?}") };
+    assert_eq!(posting.head.reason, Some(Reason::InsufficientFunds));
+    let again = ask(&role, vec![request(Kind::Transfer, "alice", "bob", 1, "t7")]);
+    assert!(matches!(again.outcomes[0], Outcome::Replayed { .. }), "{again:?}");
+    assert_eq!(balance(&role, "bob"), 300);
+    assert_eq!(role.board.committed().size, short.committed.size);
+    let Found::Roots(roots) = read(&role, ReadAsk::Roots { since: Seq::ZERO, limit: 1_000 }) else {
+        panic!()
+    };
+    assert_eq!(roots.last().unwrap().root, short.committed.root);
+    assert!(role.stop());
+
+    let role = start(directory, io);
+    assert!(!role.report.store.created);
+    assert_eq!(role.report.store.frames, 0, "a clean stop leaves nothing to replay");
+    assert_eq!(balance(&role, "alice"), 700);
+    let Found::EntryProof(Some(proof)) = read(&role, ReadAsk::EntryProof(Seq(minted.committed.size))) else {
+        panic!()
+    };
+    assert_eq!(proof.entry.posting.head.kind, Kind::Mint);
+    assert!(proof.checkpoint.note.contains("example.test/ledger\n"), "{}", proof.checkpoint.note);
+    let again = ask(&role, vec![request(Kind::Transfer, "alice", "bob", 1, "t8")]);
+    assert!(matches!(again.outcomes[0], Outcome::Replayed { .. }), "{again:?}");
+    let after = ask(&role, vec![request(Kind::Transfer, "alice", "bob", 1, "new")]);
+    assert_eq!(seq_of(&after.outcomes[0]).0, short.committed.size + 1);
+    assert!(role.stop());
+}
+
+#[test]
+fn a_ledger_lives_through_a_restart_on_a_ring() {
+    disk::raise_memlock().ok();
+    life(&Scratch::new("uring").0, Io::Auto);
+}
+
+#[test]
+fn a_ledger_lives_through_a_restart_on_pwritev2() {
+    life(&Scratch::new("pwrite").0, Io::Pwrite);
+}
+
+#[test]
+fn a_second_ledger_in_the_same_directory_is_refused() {
+    let scratch = Scratch::new("locked");
+    let role = start(&scratch.0, Io::Auto);
+    let second = std::panic::catch_unwind(|| start(&scratch.0, Io::Auto));
+    assert!(second.is_err());
+    assert!(role.stop());
+}
+
+#[test]
+fn bulk_groups_fill_segments_and_survive() {
+    disk::raise_memlock().ok();
+    let scratch = Scratch::new("bulk");
+    let role = start(&scratch.0, Io::Auto);
+    ask(&role, vec![request(Kind::Mint, "@issuance", "alice", 1_000_000, "m")]);
+    for round in 0..8 {
+        let transfers: Vec<_> = (0..1_000)
+            .map(|number| request(Kind::Transfer, "alice", "bob", 1, &format!("{round}-{number}")))
+            .collect();
+        let answer = ask(&role, transfers);
+        assert!(answer.outcomes.iter().all(|outcome| matches!(outcome, Outcome::Decided { .. })));
+    }
+    assert_eq!(balance(&role, "bob"), 8_000);
+    assert!(role.stop());
+    let role = start(&scratch.0, Io::Auto);
+    assert_eq!(balance(&role, "bob"), 8_000);
+    assert!(role.stop());
+}

@@ -1,0 +1,184 @@
+//! The preparer: one unpinned thread of low priority that fills the next segments with zeros.
+//!
+//! Holds: a segment is told as prepared only when its zeros, its length and its name are durable; a
+//! full disk is met here, where it costs a wait, and not while committing. Leaves to others: which
+//! segment is needed when (`journal::Committer`).
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crossbeam_queue::ArrayQueue;
+use disk::{Access, Direct, DirectFile, DiskError, directory};
+use journal::{Position, SegmentNumber, segment_file_name};
+use model::Nanos;
+
+use crate::bell::Bell;
+
+/// Zeros written before a segment is told as begun: enough for the first second of commits.
+const FIRST_BYTES: u64 = 4 << 20;
+/// Zeros written between two tellings after that.
+const NEXT_BYTES: u64 = 16 << 20;
+/// How long to wait before a segment that could not be prepared is tried again.
+const RETRY_AFTER: Nanos = Nanos::from_secs(1);
+/// Requests and tellings that may wait; the committer asks for two segments at most.
+const QUEUE: usize = 64;
+
+/// A part of a segment that is ready.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) segment: SegmentNumber,
+    pub(crate) bytes: u64,
+    pub(crate) file: Arc<DirectFile>,
+}
+
+/// The committer's end.
+#[derive(Debug)]
+pub(crate) struct Preparer {
+    shared: Arc<Shared>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    wanted: ArrayQueue<SegmentNumber>,
+    prepared: ArrayQueue<Prepared>,
+    bell: Bell,
+    committer: Arc<Bell>,
+    stop: AtomicBool,
+}
+
+struct Work {
+    shared: Arc<Shared>,
+    segments: PathBuf,
+    segment_bytes: u64,
+    resume: Position,
+    direct: Direct,
+}
+
+impl Preparer {
+    /// Starts the thread. The segment of `resume` is filled from there, every later one whole.
+    pub(crate) fn start(
+        segments: &Path,
+        segment_bytes: u64,
+        resume: Position,
+        direct: Direct,
+        committer: Arc<Bell>,
+    ) -> Result<Self, DiskError> {
+        let shared = Arc::new(Shared {
+            wanted: ArrayQueue::new(QUEUE),
+            prepared: ArrayQueue::new(QUEUE),
+            bell: Bell::new()?,
+            committer,
+            stop: AtomicBool::new(false),
+        });
+        let work =
+            Work { shared: Arc::clone(&shared), segments: segments.into(), segment_bytes, resume, direct };
+        let thread = std::thread::Builder::new()
+            .name("preparer".into())
+            .spawn(move || crate::fatal::guard("preparer", || work.run()))
+            .expect("the process may start a thread");
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Asks for a segment.
+    pub(crate) fn want(&self, segment: SegmentNumber) {
+        assert!(self.shared.wanted.push(segment).is_ok(), "the committer asks for each segment once");
+        self.shared.bell.ring();
+    }
+
+    /// What became ready, if anything did.
+    pub(crate) fn prepared(&self) -> Option<Prepared> {
+        self.shared.prepared.pop()
+    }
+
+    /// Whether something became ready.
+    pub(crate) fn has_prepared(&self) -> bool {
+        !self.shared.prepared.is_empty()
+    }
+}
+
+impl Drop for Preparer {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.shared.bell.ring();
+        if let Some(thread) = self.thread.take() {
+            // Its panic has ended the process already.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Work {
+    fn run(&self) {
+        // Zeros are in no hurry. A kernel that refuses costs nothing but that.
+        let _ = rustix::process::nice(10);
+        while !self.stopping() {
+            match self.shared.wanted.pop() {
+                Some(segment) => self.prepare_until_done(segment),
+                None => self
+                    .shared
+                    .bell
+                    .wait(Nanos::from_secs(60), || self.stopping() || !self.shared.wanted.is_empty()),
+            }
+        }
+    }
+
+    fn prepare_until_done(&self, segment: SegmentNumber) {
+        let mut told = false;
+        while !self.stopping() {
+            match self.prepare(segment) {
+                Ok(()) => return,
+                Err(error) if !told => {
+                    tracing::error!(%segment, "segment cannot be prepared, commits will wait: {error}");
+                    told = true;
+                }
+                Err(_) => {}
+            }
+            self.shared.bell.wait(RETRY_AFTER, || self.stopping());
+        }
+    }
+
+    fn prepare(&self, segment: SegmentNumber) -> Result<(), DiskError> {
+        let path = self.segments.join(segment_file_name(segment));
+        let access = if path.exists() { Access::ReadWrite } else { Access::CreateNew };
+        let file = Arc::new(DirectFile::open(&path, access, self.direct)?);
+        file.lock()?;
+        let mut ready = if segment == self.resume.segment { self.resume.offset } else { 0 };
+        let mut step = FIRST_BYTES;
+        loop {
+            let end = (ready + step).min(self.segment_bytes);
+            if ready < end {
+                file.write_zeros(ready, end)?;
+            } else {
+                file.datasync()?;
+            }
+            directory::sync_directory(&self.segments)?;
+            ready = end;
+            self.tell(Prepared { segment, bytes: ready, file: Arc::clone(&file) });
+            if ready == self.segment_bytes || self.stopping() {
+                return Ok(());
+            }
+            step = NEXT_BYTES;
+        }
+    }
+
+    fn tell(&self, mut prepared: Prepared) {
+        while let Err(full) = self.shared.prepared.push(prepared) {
+            prepared = full;
+            self.shared.bell.wait(Nanos::from_millis(10), || self.stopping());
+            if self.stopping() {
+                return;
+            }
+        }
+        self.shared.committer.ring();
+    }
+
+    fn stopping(&self) -> bool {
+        self.shared.stop.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,137 @@
+//! `OpenError`: why a data directory cannot be opened, and what to do. One exit code each.
+
+use std::path::PathBuf;
+
+use disk::DiskError;
+use journal::{ImageError, Rot};
+
+use crate::ledger_time::TimeJump;
+
+/// Why a data directory cannot be opened. The codes are listed in `docs/errors.md`.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("{path}: in use by {holder}; stop that process, or choose another directory")]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// What the holder says of itself.
+        holder: String,
+    },
+    /// The kernel does not let this process in.
+    #[error("{0}; check owner and mode of the directory (0700) and its files (0600)")]
+    Permission(DiskError),
+    /// The superblock is not one, or not of a format that this build reads.
+    #[error("{path}: {error}; this is not a data directory that this build can open")]
+    Superblock {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: ImageError,
+    },
+    /// The directory has segments and no superblock.
+    #[error("{path}: there are segments and no superblock; restore the superblock from a backup")]
+    SuperblockMissing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// What was durable cannot be read.
+    #[error("the journal is damaged at {}: frame {} is not readable ({}), and {:?} knows it to have been durable; nothing was changed; restore from a backup", .0.at, .0.expected.0, .0.bad, .0.witness)]
+    Rot(Rot),
+    /// The journal and the ledger's rules contradict each other.
+    #[error(
+        "the journal at {position} cannot be replayed: {detail}; nothing was changed; this is a defect or a forged journal"
+    )]
+    Replay {
+        /// Segment and offset.
+        position: String,
+        /// What contradicts.
+        detail: String,
+    },
+    /// A frame of another format.
+    #[error(
+        "the journal at {position} has frame format {format}, which this build does not read; use the build that wrote it"
+    )]
+    Format {
+        /// Segment and offset.
+        position: String,
+        /// What the frame says.
+        format: u16,
+    },
+    /// The configured hash is not the one that the ledger was created with.
+    #[error("the ledger was created with {found}; set ledger.hash = \"{found}\" (it cannot be changed)")]
+    Hash {
+        /// The ledger's hash.
+        found: &'static str,
+    },
+    /// The file system does no direct I/O.
+    #[error("{path}: the file system refuses direct I/O; put the data directory on ext4 or XFS")]
+    NoDirectIo {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// No space is left.
+    #[error("{0}; free space on the file system of the data directory and start again")]
+    NoSpace(DiskError),
+    /// The file system is mounted read-only.
+    #[error("{0}; mount the file system of the data directory read-write")]
+    ReadOnly(DiskError),
+    /// No ring, although one is required.
+    #[error("{0}; set ledger.io = \"auto\" to fall back to pwritev2")]
+    Ring(DiskError),
+    /// The clock stands too far ahead.
+    #[error(transparent)]
+    Time(#[from] TimeJump),
+    /// Any other refusal of the kernel.
+    #[error("{0}")]
+    Disk(DiskError),
+}
+
+impl OpenError {
+    /// The exit code of a process that ends with this error.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Locked { .. } => 75,
+            Self::Permission(_) => 77,
+            Self::Superblock { .. } => 80,
+            Self::SuperblockMissing { .. } => 81,
+            Self::Rot(_) => 82,
+            Self::Replay { .. } => 83,
+            Self::Format { .. } => 84,
+            Self::Hash { .. } => 85,
+            Self::NoDirectIo { .. } => 86,
+            Self::NoSpace(_) => 87,
+            Self::ReadOnly(_) => 88,
+            Self::Ring(_) => 89,
+            Self::Time(_) => 90,
+            Self::Disk(_) => 91,
+        }
+    }
+}
+
+impl From<DiskError> for OpenError {
+    fn from(error: DiskError) -> Self {
+        use disk::Errno;
+        match error {
+            DiskError::Locked { path, holder } => Self::Locked { path, holder },
+            DiskError::NoSpace { .. } => Self::NoSpace(error),
+            DiskError::DirectRefused { path, .. } => Self::NoDirectIo { path },
+            DiskError::UringDisabled { .. }
+            | DiskError::UringDenied { .. }
+            | DiskError::UringMemory { .. }
+            | DiskError::KernelTooOld { .. } => Self::Ring(error),
+            ref other if matches!(other.errno(), Some(Errno::ACCESS | Errno::PERM)) => {
+                Self::Permission(error)
+            }
+            ref other if other.errno() == Some(Errno::ROFS) => Self::ReadOnly(error),
+            DiskError::File { .. }
+            | DiskError::Kernel { .. }
+            | DiskError::ShortWrite { .. }
+            | DiskError::ShortRead { .. }
+            | DiskError::TooLarge { .. } => Self::Disk(error),
+            // The enum may grow; what is new is told in its own words.
+            _ => Self::Disk(error),
+        }
+    }
+}

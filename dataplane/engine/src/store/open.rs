@@ -1,0 +1,438 @@
+//! Opening a data directory: lock, superblock, checkpoint, replay, verdict, flush, new epoch.
+//!
+//! Holds: nothing is changed before the verdict; on rot nothing is changed at all; every segment
+//! that holds a recovered frame is flushed, and the flush checked, before the store is given out.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use disk::{Access, AlignedBuf, Direct, DirectFile, DirectoryLock, DiskError, directory};
+use journal::{
+    Checkpoint, Cut, FrameKey, FrameNumber, Geometry, IMAGE_BYTES, ImageCopy, Input, Recovered,
+    RecoveryError, Resume, STRIDE_BYTES_DEFAULT, SegmentNumber, Slot, Superblock, Tail, checkpoint_file_name,
+    checkpoint_frame, recover, recovery_buffer_bytes,
+};
+use ledger::{HashKind, Ledger, Tree};
+use model::{Epoch, Incarnation, LedgerId, Nanos, Timestamp};
+
+use crate::{bell::Bell, clock};
+
+use super::{
+    OpenError, Segments, images,
+    replay::{Replay, ReplayError},
+};
+
+/// How long a held lock is tried again.
+const LOCK_PATIENCE: Nanos = Nanos::from_secs(3);
+/// Bytes of a checkpoint file at most.
+const CHECKPOINT_BYTES_MAX: u64 = 64 << 30;
+
+/// What a store is opened with.
+#[derive(Clone, Debug)]
+pub struct StoreParams {
+    /// The ledger's directory; made if it is not there.
+    pub directory: PathBuf,
+    /// Hash of the tree, if the ledger is made now; else it must be the same.
+    pub hash: HashKind,
+    /// Bytes of a segment, if the ledger is made now.
+    pub segment_bytes: u64,
+    /// Accounts at most.
+    pub accounts_max: usize,
+    /// Idempotency keys at most.
+    pub keys_max: usize,
+    /// What to do where the file system does no direct I/O.
+    pub direct: Direct,
+}
+
+/// What only randomness and a clock can give: used if the ledger is made now.
+#[derive(Clone)]
+pub struct Birth {
+    /// Identity of the ledger.
+    pub ledger: LedgerId,
+    /// What frames are keyed with.
+    pub frame_key: [u8; 32],
+    /// What blinds are derived from.
+    pub ledger_secret: [u8; 32],
+    /// Now.
+    pub created: Timestamp,
+}
+
+impl std::fmt::Debug for Birth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Birth").field("ledger", &self.ledger).finish_non_exhaustive()
+    }
+}
+
+/// An open data directory, recovered and flushed, with a new epoch.
+#[derive(Debug)]
+pub struct Store {
+    /// The lock, held as long as anything may write.
+    pub lock: Arc<DirectoryLock>,
+    /// The superblock with this start's epoch.
+    pub superblock: Superblock,
+    /// The journal's key.
+    pub key: FrameKey,
+    /// The newest frontier slot.
+    pub slot: Slot,
+    /// The file of the slot.
+    pub slot_file: Arc<DirectFile>,
+    /// Where the journal goes on.
+    pub resume: Resume,
+    /// State, tree and derived files up to the last frame, for the reader.
+    pub replay: Option<Replay>,
+    /// The same state and tree, for the committer.
+    pub rules: (Ledger, Tree),
+    /// What happened.
+    pub report: OpenReport,
+}
+
+/// What happened while a store was opened, for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenReport {
+    /// Whether the ledger was made now.
+    pub created: bool,
+    /// The frame of the checkpoint that replay began at, zero for none.
+    pub checkpoint: FrameNumber,
+    /// Frames replayed.
+    pub frames: u64,
+    /// Bytes replayed.
+    pub bytes: u64,
+    /// The torn tail that was cut.
+    pub cut: Option<Cut>,
+}
+
+/// Where things lie in a ledger's directory.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    pub(crate) root: PathBuf,
+}
+
+impl Places {
+    pub(crate) fn segments(&self) -> PathBuf {
+        self.root.join(journal::SEGMENT_DIR)
+    }
+
+    pub(crate) fn checkpoints(&self) -> PathBuf {
+        self.root.join(journal::CHECKPOINT_DIR)
+    }
+
+    pub(crate) fn derived(&self) -> PathBuf {
+        self.root.join("derived")
+    }
+}
+
+/// Opens the data directory, making the ledger if there is none.
+///
+/// # Errors
+/// `OpenError`, each with what to do and an exit code.
+pub(crate) fn open(params: &StoreParams, birth: &Birth) -> Result<Store, OpenError> {
+    let places = Places { root: params.directory.clone() };
+    for directory in [&places.root, &places.segments(), &places.checkpoints(), &places.derived()] {
+        directory::create_private_dir(directory)?;
+    }
+    let lock = acquire(&places.root.join(journal::LOCK_FILE))?;
+    let (superblock, created) = superblock(params, &places, birth)?;
+    check_hash(params.hash, superblock.hash)?;
+    let key = FrameKey::new(&superblock.frame_key);
+    let slot = slot(params, &places, &superblock, &key)?;
+
+    let mut replayed = replay(params, &places, &superblock, &key, slot.as_ref())?;
+    let empty_root = params.hash.empty();
+    let Some(resume) = replayed.recovered.resume_after_flush(empty_root) else {
+        let Tail::Rot(rot) = replayed.recovered.tail else { unreachable!("only rot has nowhere to go on") };
+        return Err(OpenError::Rot(rot));
+    };
+    // The order that the simulator proves: what was read is made durable, then the new epoch, and
+    // only then is anything cut.
+    flush(params, &places, &replayed.recovered)?;
+    let superblock = Superblock { epoch: replayed.recovered.next_epoch, ..superblock };
+    write_superblock(params, &places, &superblock)?;
+    let cut = cut_tail(params, &places, &superblock, &replayed.recovered)?;
+    replayed.state.flush()?;
+    let slot_file = Arc::new(images::open_or_create(&places.root.join(journal::SLOT_FILE), params.direct)?);
+    let report = OpenReport {
+        created,
+        checkpoint: replayed.checkpoint,
+        frames: replayed.recovered.frames,
+        bytes: replayed.recovered.bytes,
+        cut,
+    };
+    let slot = slot.expect("a lost slot is rot");
+    let rules = (replayed.state.ledger.clone(), replayed.state.tree.clone());
+    let replay = Some(replayed.state);
+    Ok(Store { lock: Arc::new(lock), superblock, key, slot, slot_file, resume, replay, rules, report })
+}
+
+/// Takes the lock. A ring gives its files back a moment after its process has ended, so a held lock
+/// is tried again for a bounded time.
+fn acquire(path: &Path) -> Result<DirectoryLock, DiskError> {
+    let holder = format!("process {}", std::process::id());
+    let begun = clock::monotonic();
+    let pause = Bell::new()?;
+    loop {
+        match DirectoryLock::acquire(path, &holder) {
+            Err(DiskError::Locked { .. }) if clock::monotonic().since(begun) < LOCK_PATIENCE => {
+                pause.wait(Nanos::from_millis(5), || false);
+            }
+            taken => return taken,
+        }
+    }
+}
+
+fn check_hash(wanted: HashKind, found: journal::HashKind) -> Result<(), OpenError> {
+    match (wanted, found) {
+        (HashKind::Sha256, journal::HashKind::Sha256) | (HashKind::Blake3, journal::HashKind::Blake3) => {
+            Ok(())
+        }
+        (HashKind::Blake3, journal::HashKind::Sha256) => Err(OpenError::Hash { found: "sha256" }),
+        (HashKind::Sha256, journal::HashKind::Blake3) => Err(OpenError::Hash { found: "blake3" }),
+    }
+}
+
+fn superblock(params: &StoreParams, places: &Places, birth: &Birth) -> Result<(Superblock, bool), OpenError> {
+    let path = places.root.join(journal::SUPERBLOCK_FILE);
+    if path.exists() {
+        let [first, second] = images::read_both(&path)?;
+        let blank = first.iter().chain(&second).all(|byte| *byte == 0);
+        if !blank {
+            let superblock =
+                Superblock::pick(&first, &second).map_err(|error| OpenError::Superblock { path, error })?;
+            return Ok((superblock, false));
+        }
+        // A first start that was killed before the superblock was written: nothing else is there.
+    }
+    if !Segments::open(&places.segments(), params.direct)?.is_empty() {
+        return Err(OpenError::SuperblockMissing { path: places.root.clone() });
+    }
+    let geometry = Geometry::new(STRIDE_BYTES_DEFAULT, params.segment_bytes)
+        .expect("the config gives whole MiB, 1 to 4096");
+    let superblock = Superblock {
+        ledger: birth.ledger,
+        incarnation: Incarnation(1),
+        epoch: Epoch(0),
+        hash: match params.hash {
+            HashKind::Sha256 => journal::HashKind::Sha256,
+            HashKind::Blake3 => journal::HashKind::Blake3,
+        },
+        created: birth.created,
+        geometry,
+        frame_key: birth.frame_key,
+        ledger_secret: birth.ledger_secret,
+    };
+    // The slot first: a superblock without a slot would be evidence lost.
+    let key = FrameKey::new(&superblock.frame_key);
+    let genesis = Slot::genesis(superblock.ledger, superblock.incarnation, params.hash.empty());
+    let mut image = [0; IMAGE_BYTES];
+    genesis.encode(&key, &mut image);
+    let slot_file = images::open_or_create(&places.root.join(journal::SLOT_FILE), params.direct)?;
+    images::write_both(&slot_file, ImageCopy::BOTH, &image)?;
+    write_superblock(params, places, &superblock)?;
+    Ok((superblock, true))
+}
+
+fn write_superblock(params: &StoreParams, places: &Places, superblock: &Superblock) -> Result<(), DiskError> {
+    let path = places.root.join(journal::SUPERBLOCK_FILE);
+    let file = images::open_or_create(&path, params.direct)?;
+    let [first, second] = images::read_both(&path)?;
+    let mut image = [0; IMAGE_BYTES];
+    superblock.encode(&mut image);
+    images::write_both(&file, Superblock::write_order(&first, &second), &image)
+}
+
+fn slot(
+    params: &StoreParams,
+    places: &Places,
+    superblock: &Superblock,
+    key: &FrameKey,
+) -> Result<Option<Slot>, OpenError> {
+    let path = places.root.join(journal::SLOT_FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let [first, second] = images::read_both(&path)?;
+    match Slot::pick(&first, &second, key, superblock.ledger) {
+        Ok(slot) => Ok(Some(slot)),
+        Err(error) => {
+            tracing::error!(path = %path.display(), direct = ?params.direct, "frontier slot unreadable: {error}");
+            Ok(None)
+        }
+    }
+}
+
+struct Replayed {
+    recovered: Recovered,
+    state: Replay,
+    checkpoint: FrameNumber,
+}
+
+/// Replays from the newest checkpoint that the journal and the derived files bear out, else from
+/// the beginning.
+fn replay(
+    params: &StoreParams,
+    places: &Places,
+    superblock: &Superblock,
+    key: &FrameKey,
+    slot: Option<&Slot>,
+) -> Result<Replayed, OpenError> {
+    let mut segments = Segments::open(&places.segments(), params.direct)?;
+    let mut buffer =
+        AlignedBuf::new(recovery_buffer_bytes(superblock.geometry).next_multiple_of(disk::ALIGNMENT_BYTES));
+    let named = checkpoints(places, superblock, key)?;
+    let frame_max = named.first().map_or(FrameNumber::ZERO, |(checkpoint, _)| checkpoint.frame);
+    let starts = named.into_iter().map(Some).chain([None]);
+    for start in starts {
+        let Some(mut state) = Replay::begin(params, places, superblock, start.as_ref(), key)? else {
+            continue;
+        };
+        let checkpoint = start.as_ref().map(|(checkpoint, _)| checkpoint);
+        let input = Input {
+            geometry: superblock.geometry,
+            ledger: superblock.ledger,
+            incarnation: superblock.incarnation,
+            epoch: superblock.epoch,
+            key,
+            slot,
+            checkpoint,
+            checkpoint_frame_max: frame_max,
+        };
+        match recover(&input, &mut segments, &mut buffer, |frame| state.take(frame)) {
+            Ok(recovered) => {
+                let checkpoint = checkpoint.map_or(FrameNumber::ZERO, |checkpoint| checkpoint.frame);
+                return Ok(Replayed { recovered, state, checkpoint });
+            }
+            Err(RecoveryError::Checkpoint) => {
+                tracing::warn!("a checkpoint's last frame is not in the journal; trying an older one");
+            }
+            Err(error) => return Err(refused(error)),
+        }
+    }
+    unreachable!("the beginning of the journal is always a start")
+}
+
+fn refused(error: RecoveryError<ReplayError>) -> OpenError {
+    match error {
+        RecoveryError::Replay { position, error } => {
+            OpenError::Replay { position: position.to_string(), detail: error.to_string() }
+        }
+        RecoveryError::Format { position, format } => {
+            OpenError::Format { position: position.to_string(), format }
+        }
+        RecoveryError::Read { segment, offset, failure } => OpenError::Replay {
+            position: format!("{segment}:{offset}"),
+            detail: format!("the device does not give up the bytes ({failure:?})"),
+        },
+        RecoveryError::Checkpoint | RecoveryError::Buffer => unreachable!("met by the caller: {error}"),
+    }
+}
+
+/// The checkpoints whose headers are whole, newest first.
+fn checkpoints(
+    places: &Places,
+    superblock: &Superblock,
+    key: &FrameKey,
+) -> Result<Vec<(Checkpoint, PathBuf)>, DiskError> {
+    let mut named: Vec<(Checkpoint, PathBuf)> = Vec::new();
+    for entry in directory::list(&places.checkpoints())? {
+        let path = places.checkpoints().join(&entry.name);
+        if checkpoint_frame(&entry.name).is_none() {
+            continue;
+        }
+        let bytes = directory::read_file(&path, CHECKPOINT_BYTES_MAX)?;
+        match Checkpoint::decode_header(&bytes, key, superblock.ledger) {
+            Ok(checkpoint) => named.push((checkpoint, path)),
+            Err(error) => tracing::warn!(path = %path.display(), "checkpoint is left out: {error}"),
+        }
+    }
+    named.sort_unstable_by_key(|(checkpoint, _)| std::cmp::Reverse(checkpoint.frame));
+    Ok(named)
+}
+
+/// Writes a checkpoint of `ledger` durably and removes all but the newest two.
+///
+/// # Errors
+/// If it cannot be written; the older ones are then still there.
+pub(crate) fn write_checkpoint(
+    places: &Places,
+    key: &FrameKey,
+    checkpoint: &Checkpoint,
+    payload: &[u8],
+) -> Result<(), DiskError> {
+    let mut bytes = vec![0; journal::CHECKPOINT_HEADER_BYTES];
+    bytes.extend_from_slice(payload);
+    let header = bytes.first_chunk_mut().expect("the header's bytes are at the front");
+    checkpoint.encode_header(key, payload, header);
+    directory::replace_file(&places.checkpoints().join(checkpoint_file_name(checkpoint.frame)), &bytes)?;
+    let mut names: Vec<String> = directory::list(&places.checkpoints())?
+        .into_iter()
+        .map(|entry| entry.name)
+        .filter(|name| checkpoint_frame(name).is_some())
+        .collect();
+    names.sort_unstable();
+    names.iter().rev().skip(2).try_for_each(|name| directory::remove_file(&places.checkpoints().join(name)))
+}
+
+/// Copies the torn tail aside and zeroes it.
+fn cut_tail(
+    params: &StoreParams,
+    places: &Places,
+    superblock: &Superblock,
+    recovered: &Recovered,
+) -> Result<Option<Cut>, OpenError> {
+    let Tail::Torn(cut) = &recovered.tail else { return Ok(None) };
+    let aside = places.root.join(journal::CUT_DIR);
+    directory::create_private_dir(&aside)?;
+    let mut segments = Segments::open(&places.segments(), params.direct)?;
+    for range in &cut.ranges {
+        let len = usize::try_from(range.to - range.from).expect("a range lies within a segment");
+        let mut bytes = vec![0; len];
+        segments.read_at(range.segment, range.from, &mut bytes)?;
+        let from = journal::Position { segment: range.segment, offset: range.from };
+        let name = journal::cut_file_name(superblock.epoch, from);
+        directory::replace_file(&aside.join(name), &bytes)?;
+    }
+    for range in &cut.ranges {
+        let path = places.segments().join(journal::segment_file_name(range.segment));
+        DirectFile::open(&path, Access::ReadWrite, params.direct)?.write_zeros(range.from, range.to)?;
+    }
+    Ok(Some(cut.clone()))
+}
+
+/// Flushes superblock, slot and every segment that holds a recovered frame: what can be read after
+/// a kill may lie in the device's cache alone.
+fn flush(params: &StoreParams, places: &Places, recovered: &Recovered) -> Result<(), DiskError> {
+    for name in [journal::SUPERBLOCK_FILE, journal::SLOT_FILE] {
+        images::open_or_create(&places.root.join(name), params.direct)?.datasync()?;
+    }
+    let Some((SegmentNumber(first), SegmentNumber(last))) = recovered.flush else { return Ok(()) };
+    for segment in first..=last {
+        let path = places.segments().join(journal::segment_file_name(SegmentNumber(segment)));
+        DirectFile::open(&path, Access::ReadWrite, params.direct)?.datasync()?;
+    }
+    directory::sync_directory(&places.segments())
+}
+
+/// Reads the payload of a checkpoint file and gives it to `decode`.
+pub(super) fn load_checkpoint(
+    path: &Path,
+    superblock: &Superblock,
+    key: &FrameKey,
+    decode: impl FnOnce(&[u8]) -> Option<(Ledger, Tree)>,
+) -> Result<Option<(Ledger, Tree)>, DiskError> {
+    let bytes = directory::read_file(path, CHECKPOINT_BYTES_MAX)?;
+    match Checkpoint::decode(&bytes, key, superblock.ledger) {
+        Ok((_, payload)) => Ok(decode(payload)),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), "checkpoint is left out: {error}");
+            Ok(None)
+        }
+    }
+}
+
+/// Whether a directory holds a ledger.
+#[must_use]
+pub fn is_ledger(directory: &Path) -> bool {
+    fs::metadata(directory.join(journal::SUPERBLOCK_FILE)).is_ok()
+}

@@ -1,0 +1,103 @@
+//! `Segments`: the journal's files, read past the page cache.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use disk::{Access, AlignedBuf, Direct, DirectFile, DiskError, directory};
+use journal::{
+    READ_BYTES, ReadFailure, SegmentFile, SegmentNumber, SegmentSource, segment_file_name, segment_number,
+};
+
+/// The segments of a data directory, for reading.
+#[derive(Debug)]
+pub struct Segments {
+    directory: PathBuf,
+    direct: Direct,
+    files: Vec<SegmentFile>,
+    open: HashMap<SegmentNumber, Arc<DirectFile>>,
+    bounce: AlignedBuf,
+}
+
+impl Segments {
+    /// Lists the segments in `directory`.
+    ///
+    /// # Errors
+    /// If the directory cannot be listed.
+    pub fn open(directory: &Path, direct: Direct) -> Result<Self, DiskError> {
+        let entries = directory::list(directory)?;
+        let mut files: Vec<SegmentFile> = entries
+            .iter()
+            .filter_map(|entry| {
+                Some(SegmentFile { segment: segment_number(&entry.name)?, bytes: entry.len_bytes })
+            })
+            .collect();
+        files.sort_unstable_by_key(|file| file.segment);
+        let bounce = AlignedBuf::new(READ_BYTES);
+        Ok(Self { directory: directory.into(), direct, files, open: HashMap::new(), bounce })
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// The segment's file, opened at its first use.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn file(&mut self, segment: SegmentNumber) -> Result<Arc<DirectFile>, DiskError> {
+        if let Some(file) = self.open.get(&segment) {
+            return Ok(Arc::clone(file));
+        }
+        let path = self.directory.join(segment_file_name(segment));
+        let file = Arc::new(DirectFile::open(&path, Access::ReadOnly, self.direct)?);
+        self.open.insert(segment, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Reads `bytes` at `offset`, both whole pages.
+    ///
+    /// # Errors
+    /// If the kernel refuses, or the file ends before.
+    pub fn read_at(
+        &mut self,
+        segment: SegmentNumber,
+        offset: u64,
+        bytes: &mut [u8],
+    ) -> Result<(), DiskError> {
+        let file = self.file(segment)?;
+        let mut at = offset;
+        for piece in bytes.chunks_mut(READ_BYTES) {
+            let read = file.read_at(at, &mut self.bounce, piece.len())?;
+            if read < piece.len() {
+                let path = file.path().to_path_buf();
+                return Err(DiskError::ShortRead { path, offset: at, wanted: piece.len(), read });
+            }
+            piece.copy_from_slice(self.bounce.get(..read).expect("the piece is no longer than the buffer"));
+            at += u64::try_from(read).expect("a length fits in 64 bits");
+        }
+        Ok(())
+    }
+
+    /// Forgets the open files, so that a segment that has grown since is seen anew.
+    pub fn close(&mut self) {
+        self.open.clear();
+    }
+}
+
+impl SegmentSource for Segments {
+    fn segments(&self) -> &[SegmentFile] {
+        &self.files
+    }
+
+    fn read(&mut self, segment: SegmentNumber, offset: u64, buffer: &mut [u8]) -> Result<(), ReadFailure> {
+        self.read_at(segment, offset, buffer).map_err(|error| match error.errno() {
+            Some(errno) => ReadFailure::Error(errno.raw_os_error()),
+            None => ReadFailure::Short,
+        })
+    }
+}
