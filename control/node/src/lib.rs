@@ -1,2 +1,23 @@
-//! Roles composed into a process.
+//! Roles composed into a process: settings, keys, ports, start and stop.
+//!
+//! Holds: nothing is decided here. Leaves to others: rules (`ledger`), durability (`engine`), HTTP
+//! (`server`), capabilities (`caps`).
 #![forbid(unsafe_code)]
+
+mod asker;
+mod cli;
+mod clock;
+mod config;
+mod endpoints;
+mod keys;
+mod ledger_port;
+mod logging;
+mod observer;
+mod params;
+mod process;
+mod readiness;
+mod token;
+
+pub use cli::{Build, main};
+pub use config::{Config, ConfigError, Layered, Origin};
+pub use params::Params;

@@ -351,7 +351,6 @@ impl CommitLoop {
         let mut done = self.pipeline.released(frame, through);
         let flying = self.run.flying.pop_front().expect("released frames are in flight");
         assert_eq!(flying.frame, frame);
-        self.board.set_durable(through.0);
         self.board.set_oldest(self.pipeline.oldest());
         let entries = u64::try_from(done.leaves.len()).expect("a count fits");
         if entries > 0 {
@@ -370,6 +369,8 @@ impl CommitLoop {
         } else {
             done.leaves = Vec::with_capacity(model::limits::FRAME_ENTRIES_MAX);
         }
+        // After the news and before the answers: who was answered can read what it wrote.
+        self.board.set_durable(through.0);
         self.finish(done, now);
     }
 

@@ -130,6 +130,11 @@ impl Follower {
                 }
             }
         }
+        // Frames whose news found no place are read from the journal.
+        if self.replay.tree.size() < self.board.durable() {
+            any = true;
+            self.catch_up(Seq(self.board.durable()))?;
+        }
         if any {
             self.replay.flush()?;
             self.publish_board();

@@ -1,0 +1,13 @@
+//! `macronode`: all roles of a node in one process. Everything it does is in `node`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    node::main(&node::Build {
+        service: "macronode",
+        version: env!("CARGO_PKG_VERSION"),
+        git: env!("MACRONODE_GIT"),
+        rustc: env!("MACRONODE_RUSTC"),
+        profile: env!("MACRONODE_PROFILE"),
+    })
+}

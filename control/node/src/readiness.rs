@@ -1,0 +1,55 @@
+//! Readiness of the roles: what each cannot work without makes it unready.
+
+use std::sync::Arc;
+
+use server::{LedgerPort, LedgerTelemetry, Readiness, Role};
+
+/// The ledger's own readiness.
+#[derive(Debug)]
+pub(crate) struct LedgerReadiness {
+    pub(crate) ledger: Arc<dyn LedgerPort>,
+    pub(crate) telemetry: LedgerTelemetry,
+}
+
+impl Role for LedgerReadiness {
+    fn readiness(&self) -> Readiness {
+        let status = self.ledger.status();
+        let ready = status.accepting;
+        Readiness {
+            ready,
+            degraded: !ready,
+            reason: status.refusing.map(|reason| reason.word().into()).unwrap_or_default(),
+            deps: Vec::new(),
+            committer_lag_ms: Some(status.committer_lag_millis),
+            backpressure_ok: Some(status.intake_depth < status.intake_capacity),
+            kms_ready: Some(true),
+            policy_ready: Some(true),
+            wallet_ready: Some(true),
+        }
+    }
+
+    fn refresh(&self) {
+        self.telemetry.observe(&self.ledger.status());
+    }
+}
+
+/// The wallet cannot write without the ledger.
+#[derive(Debug)]
+pub(crate) struct WalletReadiness(pub(crate) Arc<dyn LedgerPort>);
+
+impl Role for WalletReadiness {
+    fn readiness(&self) -> Readiness {
+        let status = self.0.status();
+        Readiness {
+            ready: status.accepting,
+            degraded: !status.accepting,
+            reason: status.refusing.map(|reason| format!("ledger: {}", reason.word())).unwrap_or_default(),
+            deps: vec!["ledger"],
+            committer_lag_ms: None,
+            backpressure_ok: None,
+            kms_ready: None,
+            policy_ready: None,
+            wallet_ready: None,
+        }
+    }
+}

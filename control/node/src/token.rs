@@ -1,0 +1,33 @@
+//! The development capability: for everything, made at the first start.
+
+use caps::{ActionPattern, Grant, KeyId, Keyring, Macaroon, RootKey};
+use model::Text;
+
+use crate::keys::{KeyError, Keys, random};
+
+/// The file of the root key of capabilities.
+const ROOT_KEY: &str = "caps.key";
+/// The file of the development token.
+pub(crate) const TOKEN: &str = "dev.token";
+
+/// The keyring from the key directory; the development token is written if it is not there.
+///
+/// # Errors
+/// If a key or the token cannot be read or made.
+pub(crate) fn keyring(keys: &Keys) -> Result<Keyring, KeyError> {
+    let root = keys.secret(ROOT_KEY)?;
+    let id = KeyId::parse("k1").expect("a constant that parses");
+    let keyring = Keyring::new(id, &RootKey::new(*root));
+    if !keys.path(TOKEN).exists() {
+        let drawn = random()?;
+        let serial = *drawn.first_chunk::<16>().expect("32 bytes hold 16");
+        let grant = Grant {
+            subject: Text::new("dev").expect("a constant that fits"),
+            actions: vec![ActionPattern::parse("*").expect("a constant that parses")],
+            caveats: Vec::new(),
+        };
+        let token = Macaroon::mint(&keyring, serial, &grant).expect("constants within every limit");
+        keys.write(TOKEN, &token.to_text())?;
+    }
+    Ok(keyring)
+}
