@@ -1,4 +1,5 @@
 //! `macronode`: all roles of a node in one process. Everything it does is in `node`.
+#![forbid(unsafe_code)]
 
 use std::process::ExitCode;
 

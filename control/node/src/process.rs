@@ -4,11 +4,10 @@ use std::{net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use engine::{Birth, Direct, LedgerParams, LedgerRole, OpenError, StoreParams, Wanted, cores, plan, wall};
 use model::LedgerId;
-use prometheus::Registry;
 use server::{
     Admin, Authority, CorrMaker, Front, HttpParams, HttpTelemetry, LedgerPort, LedgerTelemetry, MoneyParts,
-    ProcessTelemetry, Role, Service, Site, Version, WalletTelemetry, admin_router, ledger_router, serve,
-    wallet_router,
+    ProcessTelemetry, Registry, Role, Service, Site, Version, WalletTelemetry, admin_router, ledger_router,
+    serve, wallet_router,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 

@@ -44,6 +44,7 @@ pub use listener::{Drained, serve};
 pub use params::HttpParams;
 pub use ports::{Clock, LedgerPort, PortError, Promise, UsagePort};
 pub use process::ProcessTelemetry;
+pub use prometheus::Registry;
 pub use refusal::Refusal;
 pub use service::{Service, Version};
 pub use site::{Front, Site};

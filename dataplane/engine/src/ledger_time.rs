@@ -19,7 +19,7 @@ pub struct LedgerTime {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the wall clock ({wall}) is more than {allowed_secs} s ahead of the last entry ({last}): set the clock, \
-     or start with --confirm-time-jump"
+     or raise ledger.max_forward_jump_secs"
 )]
 pub struct TimeJump {
     /// Ledger time of the last entry.
