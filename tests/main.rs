@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod crash;
+mod e2e;
 mod kernel;
 mod sim;
 mod tidy;
