@@ -266,8 +266,7 @@ impl Pipeline {
             outcomes.resize(group.requests.len(), declined);
             return;
         }
-        // Memory first, decisions after: the tables' cache lines of the whole group are on their
-        // way before the first of them is needed.
+        // Each decision sees the entries of the ones before it.
         for request in &group.requests {
             let outcome = self.decide(request, at);
             outcomes.push(outcome);
