@@ -18,7 +18,7 @@ use std::{
 
 const USAGE: &str = "\
 cargo xtask test     everything that must hold before a change lands
-cargo xtask prove    what takes longer; writes docs/proof.md (PROVE_SCALE=N multiplies the counts)";
+cargo xtask prove    what takes longer; writes docs/proof.md (PROVE_SCALE=N: N per cent of the usual counts)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();

@@ -7,18 +7,28 @@ use std::{
     fmt::Write as _,
     fs,
     process::Command,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::{Context, ensure};
 
-use crate::{cargo, report::Report, stage};
+use crate::{cargo, machine, report::Report, stage};
 
 /// The longest that a proof may take.
 const LIMIT: Duration = Duration::from_secs(12 * 60 * 60);
 
-/// Counts that tests take from the environment, as they are in the test command.
-const COUNTS: [(&str, u64); 2] = [("SIM_RUNS", 1_500), ("CRASH_RUNS", 5)];
+/// Counts that tests take from the environment, at `PROVE_SCALE=100`.
+const COUNTS: [(&str, u64); 5] = [
+    ("SIM_RUNS", 150_000),
+    ("CRASH_RUNS", 500),
+    ("FUZZ_RUNS", 200_000),
+    ("E2E_KILLS", 150),
+    ("DEMO_SECONDS", 60),
+];
+/// The scale if none is asked for.
+const SCALE: u64 = 100;
+/// Crates whose coverage is told: what decides.
+const PURE: [&str; 6] = ["model", "ledger", "journal", "wire", "shard", "caps"];
 
 /// Runs the long tests; `true` if all of them held.
 pub(crate) fn run() -> anyhow::Result<bool> {
@@ -28,9 +38,10 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     let deadline = started + LIMIT;
     report.push(stage::run("build", cargo(&["build", "--workspace", "--bins", "--locked"]), deadline)?);
     let mut tests = cargo(&["test", "--profile", "sim", "-p", "tests", "--locked", "--test", "all", "--"]);
-    tests.args(["--nocapture", "sim::", "crash::", "e2e::"]);
-    tests.envs(COUNTS.map(|(name, count)| (name, count.saturating_mul(scale).to_string())));
+    tests.args(["--nocapture", "sim::", "crash::", "fuzz::", "kernel::", "e2e::"]);
+    tests.envs(COUNTS.map(|(name, count)| (name, scaled(count, scale).to_string())));
     report.push(stage::run("long tests", tests, deadline)?);
+    coverage(&mut report, deadline)?;
     let took = stage::now().duration_since(started);
     let lines: Vec<String> = report.evidence().map(str::to_owned).collect();
     let held = report.close(took, LIMIT);
@@ -41,9 +52,30 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     Ok(held)
 }
 
+/// Lines that the tests of the pure crates reach, where a tool that counts them is installed.
+fn coverage(report: &mut Report, deadline: Instant) -> anyhow::Result<()> {
+    if !machine::has_cargo("tarpaulin") {
+        report.not_run("coverage: cargo tarpaulin is not installed (`cargo install cargo-tarpaulin`)");
+        return Ok(());
+    }
+    let mut command = cargo(&["tarpaulin", "--locked", "--skip-clean", "--engine", "ptrace"]);
+    command.args(["--out", "stdout", "--lib", "--target-dir", "target/coverage"]);
+    for name in PURE {
+        command.args(["--packages", name, "--include-files", &format!("*/{name}/src/*")]);
+    }
+    report.push(stage::run("coverage", command, deadline)?);
+    Ok(())
+}
+
 fn scale() -> anyhow::Result<u64> {
-    let text = std::env::var("PROVE_SCALE").unwrap_or_else(|_| "100".to_owned());
+    let Ok(text) = std::env::var("PROVE_SCALE") else { return Ok(SCALE) };
     text.parse().with_context(|| format!("PROVE_SCALE is a whole number, not {text:?}"))
+}
+
+/// `count` is given for the usual scale; something is always run.
+const fn scaled(count: u64, scale: u64) -> u64 {
+    let scaled = count.saturating_mul(scale) / SCALE;
+    if scaled == 0 { 1 } else { scaled }
 }
 
 fn page(lines: &[String], scale: u64, took: Duration) -> anyhow::Result<String> {
@@ -56,7 +88,8 @@ fn page(lines: &[String], scale: u64, took: Duration) -> anyhow::Result<String> 
     writeln!(page, "- commit: `{commit}`{dirty}")?;
     writeln!(page, "- built with `{}`", output("rustc", &["--version"])?)?;
     writeln!(page, "- ended: {} (Unix seconds)", today()?)?;
-    writeln!(page, "- counts: {scale} times those of `cargo xtask test`")?;
+    let counts = COUNTS.map(|(name, count)| format!("`{name}={}`", scaled(count, scale)));
+    writeln!(page, "- counts: {} (`PROVE_SCALE={scale}`)", counts.join(" "))?;
     writeln!(page, "- took: {} s\n", took.as_secs())?;
     for line in lines {
         writeln!(page, "- `{line}`")?;
