@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod asker;
+mod banner;
 mod cli;
 mod clock;
 mod config;
 mod endpoints;
+mod http;
 mod keys;
 mod ledger_port;
 mod logging;
@@ -16,6 +18,7 @@ mod observer;
 mod params;
 mod process;
 mod readiness;
+mod start_error;
 mod token;
 
 pub use cli::{Build, main};

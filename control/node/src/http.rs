@@ -1,0 +1,160 @@
+//! `Http`: the listeners of all roles of this process, from the first bind to the end of the drain.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use engine::LedgerRole;
+use server::{
+    Admin, Authority, CorrMaker, Front, HttpParams, HttpTelemetry, LedgerPort, LedgerTelemetry, MoneyParts,
+    ProcessTelemetry, Registry, Role, Service, Site, Version, WalletTelemetry, admin_router, ledger_router,
+    serve, wallet_router,
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use crate::{
+    banner,
+    cli::Build,
+    clock::HostClock,
+    endpoints::Endpoints,
+    keys::random,
+    ledger_port::LocalLedger,
+    params::Params,
+    readiness::{LedgerReadiness, WalletReadiness},
+    start_error::StartError,
+};
+
+/// What serves HTTP.
+#[derive(Debug)]
+pub(crate) struct Http {
+    endpoints: Endpoints,
+    stop: watch::Sender<bool>,
+    serving: JoinSet<()>,
+}
+
+impl Http {
+    /// Binds every listener and serves; the addresses in use go to `run/endpoints.json`.
+    ///
+    /// # Errors
+    /// If an address is taken.
+    pub(crate) async fn start(
+        build: &Build,
+        params: &Params,
+        role: &LedgerRole,
+        keyring: caps::Keyring,
+        telemetry: LedgerTelemetry,
+        (ledger_registry, wallet_registry): &(Registry, Registry),
+    ) -> Result<Self, StartError> {
+        let port: Arc<dyn LedgerPort> = Arc::new(LocalLedger::start(role)?);
+        let http = http_params(params);
+        let authority = Arc::new(Authority::new(keyring));
+        let parts = || MoneyParts {
+            ledger: Arc::clone(&port),
+            authority: Arc::clone(&authority),
+            clock: Arc::new(HostClock),
+            params: http,
+        };
+        let ledger_role: Arc<dyn Role> = Arc::new(LedgerReadiness { ledger: Arc::clone(&port), telemetry });
+        let wallet_role: Arc<dyn Role> = Arc::new(WalletReadiness(Arc::clone(&port)));
+        let wallet_telemetry = WalletTelemetry::register(wallet_registry)?;
+        let ledger_front = front(Service::Ledger, ledger_registry, None, http)?;
+        let wallet_front = front(Service::Wallet, wallet_registry, Some(wallet_telemetry), http)?;
+        let admin = |role, registry: &Registry, name| -> Result<_, StartError> {
+            let process = ProcessTelemetry::register(registry)?;
+            let version = version(build, name);
+            Ok(admin_router(Arc::new(Admin { role, registry: registry.clone(), process, version })))
+        };
+        let ledger_admin = admin(ledger_role, ledger_registry, Service::Ledger.name())?;
+        let wallet_admin = admin(wallet_role, wallet_registry, Service::Wallet.name())?;
+
+        let (stop, stopping) = watch::channel(false);
+        let mut serving = JoinSet::new();
+        let mut open = async |address, router, front: &Arc<Front>| {
+            let site = Arc::new(Site::new(router, Arc::clone(front)));
+            listen(&mut serving, address, site, http, stopping.clone()).await
+        };
+        let endpoints = Endpoints {
+            ledger: open(params.ledger.http, ledger_router(parts()), &ledger_front).await?,
+            ledger_admin: open(params.ledger.admin, ledger_admin, &ledger_front).await?,
+            wallet: open(params.wallet.http, wallet_router(parts()), &wallet_front).await?,
+            wallet_admin: open(params.wallet.admin, wallet_admin, &wallet_front).await?,
+        };
+        endpoints.write(&params.data_dir.join("run"))?;
+        Ok(Self { endpoints, stop, serving })
+    }
+
+    /// Says what listens where.
+    pub(crate) fn announce(&self, data_dir: &Path, vkey: &str) {
+        banner::announce(&self.endpoints, data_dir, vkey);
+    }
+
+    /// Serves until SIGTERM or SIGINT, then drains.
+    ///
+    /// # Errors
+    /// If signals cannot be watched.
+    pub(crate) async fn until_stopped(mut self) -> Result<(), StartError> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (mut terminate, mut interrupt) =
+            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: no new requests, what was taken is finished");
+        self.stop.send_replace(true);
+        while self.serving.join_next().await.is_some() {}
+        Ok(())
+    }
+}
+
+async fn listen(
+    serving: &mut JoinSet<()>,
+    address: SocketAddr,
+    site: Arc<Site>,
+    http: HttpParams,
+    stopping: watch::Receiver<bool>,
+) -> Result<SocketAddr, StartError> {
+    let refused = |error| StartError::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    serving.spawn(async move {
+        let drained = serve(listener, site, http, stopping).await;
+        if drained.cut > 0 {
+            tracing::warn!(cut = drained.cut, "connections were cut at the drain's deadline");
+        }
+    });
+    Ok(bound)
+}
+
+fn front(
+    service: Service,
+    registry: &Registry,
+    wallet: Option<WalletTelemetry>,
+    http: HttpParams,
+) -> Result<Arc<Front>, StartError> {
+    let telemetry = HttpTelemetry::register(registry, service)?;
+    let seed = u64::from_le_bytes(*random()?.first_chunk().expect("32 bytes hold 8"));
+    Ok(Arc::new(Front::new(Arc::new(HostClock), CorrMaker::new(seed), telemetry, wallet, http.inflight_max)))
+}
+
+fn http_params(params: &Params) -> HttpParams {
+    HttpParams {
+        inflight_max: params.wallet.inflight,
+        body_bytes_max: params.wallet.body_bytes_max,
+        read_timeout: params.wallet.read_timeout,
+        write_timeout: params.wallet.write_timeout,
+        idle_timeout: params.wallet.idle_timeout,
+        answer_timeout: params.wallet.write_timeout,
+        ..HttpParams::default()
+    }
+}
+
+fn version(build: &Build, service: &'static str) -> Version {
+    Version {
+        service,
+        version: build.version,
+        git: build.git,
+        rustc: build.rustc,
+        features: vec![build.profile],
+        openapi: "none",
+        pq: false,
+    }
+}
