@@ -108,11 +108,15 @@ impl Run {
 }
 
 impl CommitLoop {
-    /// Runs until it is told to stop; true if everything it took is durable.
-    pub(crate) fn run(mut self) -> bool {
+    /// From here on calls are taken; what is asked before `run` waits for it.
+    pub(crate) fn go_online(&mut self) {
         self.tell(Event::Tick);
         self.board.set_online();
         tracing::info!("committer=online next_seq={}", self.pipeline.committer().next_seq());
+    }
+
+    /// Runs until it is told to stop; true if everything it took is durable.
+    pub(crate) fn run(mut self) -> bool {
         loop {
             self.select();
             self.reap();

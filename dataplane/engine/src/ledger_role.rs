@@ -230,7 +230,8 @@ fn spawn_committer(parts: Parts) -> Result<(JoinHandle<bool>, BackendReport, boo
     let thread = spawn("committer", move || {
         let pinned = parts.params.core.is_some_and(placement::pin);
         match commit_loop(parts) {
-            Ok((commit_loop, report)) => {
+            Ok((mut commit_loop, report)) => {
+                commit_loop.go_online();
                 // The starter waits for exactly this.
                 drop(told.send(Ok((report, pinned))));
                 commit_loop.run()
