@@ -4,4 +4,5 @@
 
 mod kills;
 mod process;
+mod settings;
 mod stops;

@@ -4,6 +4,7 @@
 //! on the real tree stands a canary that feeds it a violation. Leaves to others: what the compiler
 //! and clippy check better (`clippy.toml` and the lint table of the root manifest).
 
+mod default_run;
 mod edges;
 mod layout;
 mod links;

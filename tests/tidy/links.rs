@@ -2,9 +2,8 @@
 
 use super::tree::File;
 
-/// Pages that are named before they are written: `docs/proof.md` is written by a long proof, the
-/// others by the issue that owns them.
-const AWAITED: [&str; 2] = ["docs/proof.md", "docs/CONFIG.md"];
+/// Pages that are named before they are written: `docs/proof.md` is written by a long proof.
+const AWAITED: [&str; 1] = ["docs/proof.md"];
 
 /// Links of pages, and pages named in sources, that lead nowhere. `paths` is everything that is
 /// there.

@@ -29,6 +29,8 @@ pub(super) struct Package {
     pub(super) source: Option<String>,
     /// The lowest compiler that it claims.
     pub(super) rust_version: Option<String>,
+    /// The program that `cargo run` takes if nothing else is said.
+    pub(super) default_run: Option<String>,
     /// What it names in its manifest.
     pub(super) dependencies: Vec<Dependency>,
 }

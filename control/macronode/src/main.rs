@@ -7,8 +7,8 @@ fn main() -> ExitCode {
     node::main(&node::Build {
         service: "macronode",
         version: env!("CARGO_PKG_VERSION"),
-        git: env!("MACRONODE_GIT"),
-        rustc: env!("MACRONODE_RUSTC"),
-        profile: env!("MACRONODE_PROFILE"),
+        git: env!("BUILD_GIT"),
+        rustc: env!("BUILD_RUSTC"),
+        profile: env!("BUILD_PROFILE"),
     })
 }

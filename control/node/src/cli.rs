@@ -1,11 +1,14 @@
 //! The command line of a face, and its exit codes.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand};
 
 use crate::{
-    config::{ConfigError, Layered},
+    config::{Problems, Settings, page, template},
     params::Params,
     process,
 };
@@ -53,33 +56,64 @@ enum Command {
 enum ConfigAction {
     /// Every key with its value and where it comes from.
     Print,
-    /// Whether the settings hold; 2 if not.
-    Check,
+    /// Whether the settings hold: `ok` and 0, or every problem by its key and 2.
+    Check {
+        /// The config file; stronger than `--config`.
+        file: Option<PathBuf>,
+    },
+    /// Writes `docs/CONFIG.md` to standard output.
+    Page,
+    /// Writes a config file with every key and its default to standard output.
+    Template,
 }
 
 /// Runs the face and gives its exit code.
 #[must_use]
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
 pub fn main(build: &Build) -> ExitCode {
-    let arguments = Arguments::parse();
-    let loaded = load(&arguments);
-    let (layered, params) = match loaded {
-        Ok(loaded) => loaded,
-        Err(error) => {
-            eprintln!("{}: {error}", build.service);
-            return ExitCode::from(2);
-        }
+    let Arguments { config, set, command } = Arguments::parse();
+    let file = config.as_deref();
+    match command.unwrap_or(Command::Run) {
+        Command::Config { action } => settings(build, action, file, &set),
+        Command::Run => match load(file, &set) {
+            Ok((_, params)) => process::run(build, &params),
+            Err(problems) => refuse(build, &problems),
+        },
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "this is the command line")]
+fn settings(build: &Build, action: ConfigAction, file: Option<&Path>, set: &[String]) -> ExitCode {
+    let loaded = match &action {
+        ConfigAction::Page | ConfigAction::Template => None,
+        ConfigAction::Print => Some(load(file, set)),
+        ConfigAction::Check { file: named } => Some(load(named.as_deref().or(file), set)),
     };
-    match arguments.command.unwrap_or(Command::Run) {
-        Command::Config { action: ConfigAction::Print } => print!("{}", layered.print()),
-        Command::Config { action: ConfigAction::Check } => println!("ok"),
-        Command::Run => return process::run(build, &layered.config.log, &params),
+    let settings = match loaded.transpose() {
+        Ok(loaded) => loaded.map(|(settings, _)| settings),
+        Err(problems) => return refuse(build, &problems),
+    };
+    match (action, settings) {
+        (ConfigAction::Print, Some(settings)) => print!("{}", settings.print()),
+        (ConfigAction::Template, _) => print!("{}", template()),
+        (ConfigAction::Page, _) => print!("{}", page()),
+        (ConfigAction::Check { .. } | ConfigAction::Print, _) => println!("ok"),
     }
     ExitCode::SUCCESS
 }
 
-fn load(arguments: &Arguments) -> Result<(Layered, Params), ConfigError> {
-    let layered = Layered::load(arguments.config.as_deref(), std::env::vars(), &arguments.set)?;
-    let params = Params::new(&layered.config)?;
-    Ok((layered, params))
+#[expect(clippy::print_stderr, reason = "this is the command line")]
+fn refuse(build: &Build, problems: &Problems) -> ExitCode {
+    for problem in &problems.0 {
+        eprintln!("{}: {problem}", build.service);
+    }
+    ExitCode::from(2)
+}
+
+fn load(file: Option<&Path>, set: &[String]) -> Result<(Settings, Params), Problems> {
+    // A name that is not UTF-8 is none of ours; such a value becomes one that no key takes.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+    let settings = Settings::load(file, environment, set)?;
+    let params = Params::new(&settings)?;
+    Ok((settings, params))
 }

@@ -22,5 +22,5 @@ mod start_error;
 mod token;
 
 pub use cli::{Build, main};
-pub use config::{Config, ConfigError, Layered, Origin};
+pub use config::{Origin, Problem, Problems, Settings};
 pub use params::Params;

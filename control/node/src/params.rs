@@ -1,16 +1,22 @@
-//! `Params`: settings that have been parsed, derived and checked against each other.
+//! `Params`: what is derived from the settings, and the relations between them.
 //!
-//! Only `Params` travels; nothing is repaired silently.
+//! Holds: only `Params` travels; nothing is repaired silently. Leaves to others: what one key may
+//! hold by itself (`config`).
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::config::{Config, ConfigError};
+use crate::{
+    config::{Problem, Problems, Settings},
+    logging,
+};
 
 /// What the node runs with.
 #[derive(Clone, Debug)]
 pub struct Params {
     /// Where everything durable lies.
     pub data_dir: PathBuf,
+    /// Filter of the log.
+    pub log: String,
     /// The ledger role.
     pub ledger: LedgerParams,
     /// The accounting role.
@@ -86,189 +92,158 @@ pub struct WalletParams {
     pub body_bytes_max: usize,
 }
 
+/// Keys that name an address to listen on.
+const LISTENERS: [&str; 5] =
+    ["ledger.http", "ledger.admin", "accounting.admin", "wallet.http", "wallet.admin"];
+
 impl Params {
-    /// Checks the settings and derives what runs.
+    /// Checks the settings against each other and derives what runs.
     ///
     /// # Errors
-    /// The first value outside its range, by its key.
-    pub fn new(config: &Config) -> Result<Self, ConfigError> {
-        word("environment", &config.environment, &["dev", "production"])?;
-        if config.environment == "production" {
-            return Err(range(
-                "environment",
-                &config.environment,
-                "production needs an OTLP endpoint, and this version has no trace export; use `dev`",
-            ));
-        }
-        if config.profile != "macronode" {
-            return Err(range("profile", &config.profile, "this version has the profile `macronode` only"));
+    /// Everything that does not go together, by its key.
+    pub fn new(settings: &Settings) -> Result<Self, Problems> {
+        let problems = relations(settings);
+        if !problems.is_empty() {
+            return Err(Problems(problems));
         }
         Ok(Self {
-            data_dir: config.data_dir.clone(),
-            ledger: ledger_params(config)?,
-            accounting: accounting_params(config)?,
-            wallet: wallet_params(config)?,
+            data_dir: settings.path("data_dir"),
+            log: settings.text("log").into(),
+            ledger: ledger_params(settings),
+            accounting: accounting_params(settings),
+            wallet: wallet_params(settings),
         })
     }
 }
 
-fn ledger_params(config: &Config) -> Result<LedgerParams, ConfigError> {
-    let ledger = &config.ledger;
-    let hash = match word("ledger.hash", &ledger.hash, &["sha256", "blake3"])? {
-        0 => ledger::HashKind::Sha256,
-        _ => ledger::HashKind::Blake3,
-    };
-    let io = match word("ledger.io", &ledger.io, &["auto", "uring", "pwrite"])? {
-        0 => engine::Io::Auto,
-        1 => engine::Io::Uring,
-        _ => engine::Io::Pwrite,
-    };
-    if ledger.origin.is_empty()
-        || ledger.origin.contains(|letter: char| letter.is_whitespace() || letter == '+')
-    {
-        return Err(range(
-            "ledger.origin",
-            &ledger.origin,
-            "a name without spaces or `+` (C2SP signed-note)",
-        ));
+/// What one key by itself cannot tell.
+fn relations(settings: &Settings) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut wrong = |key: &str, message: String| problems.push(settings.problem(key, message));
+    if settings.text("environment") == "production" {
+        let why = "production needs an OTLP endpoint, and this version exports no traces; use `dev`";
+        wrong("environment", why.into());
     }
-    Ok(LedgerParams {
-        http: address("ledger.http", &ledger.http)?,
-        admin: address("ledger.admin", &ledger.admin)?,
-        hash,
-        origin: ledger.origin.clone(),
-        segment_bytes: u64::from(within("ledger.segment_mib", ledger.segment_mib, 1, 4_096, "1 to 4096")?)
-            << 20,
-        io,
-        frames_in_flight: size(within("ledger.frames_in_flight", ledger.frames_in_flight, 1, 8, "1 to 8")?),
-        core: usize::try_from(ledger.core).ok(),
-        spin: ledger.spin,
-        accounts_max: size(within(
-            "ledger.accounts_max",
-            ledger.accounts_max,
-            1_000,
-            100_000_000,
-            "1000 to 100000000",
-        )?),
-        keys_max: size(within("ledger.keys_max", ledger.keys_max, 1_000, 200_000_000, "1000 to 200000000")?),
-        max_forward_jump: model::Nanos::from_secs(ledger.max_forward_jump_secs),
-        batch_max_entries: size(within(
-            "commit.batch_max_entries",
-            config.commit.batch_max_entries,
-            1,
-            8_190,
-            "1 to 8190",
-        )?),
-        ingress: size(within("queues.ingress", config.queues.ingress, 1, 1 << 20, "1 to 1048576")?),
-    })
-}
-
-fn accounting_params(config: &Config) -> Result<AccountingParams, ConfigError> {
-    let accounting = &config.accounting;
-    let window =
-        within("accounting.window_millis", accounting.window_millis, 100, 3_600_000, "100 to 3600000")?;
-    if 86_400_000 % window != 0 {
-        return Err(range("accounting.window_millis", &window.to_string(), "a day must be whole windows"));
+    if settings.text("profile") == "micronode" {
+        wrong("profile", "this version has the profile `macronode` only".into());
     }
-    let shards = within("accounting.shards", u32::from(accounting.shards), 1, 64, "1 to 64")?;
-    Ok(AccountingParams {
-        admin: address("accounting.admin", &accounting.admin)?,
-        socket: (!accounting.socket.is_empty()).then(|| PathBuf::from(strip_unix(&accounting.socket))),
-        window_millis: window,
-        shards: u16::try_from(shards).expect("checked above"),
-        label_limit: within("accounting.label_limit", accounting.label_limit, 16, 8_192, "16 to 8192")?,
-    })
+    if let Err(error) = logging::parse(settings.text("log")) {
+        wrong("log", error);
+    }
+    let origin = settings.text("ledger.origin");
+    if origin.is_empty() || origin.contains(|letter: char| letter.is_whitespace() || letter == '+') {
+        wrong("ledger.origin", "expected a name without spaces or `+` (C2SP signed-note)".into());
+    }
+    if 86_400_000 % settings.number::<u32>("accounting.window_millis") != 0 {
+        wrong("accounting.window_millis", "a day must be whole windows".into());
+    }
+    for (index, key) in LISTENERS.into_iter().enumerate() {
+        let address = settings.address(key);
+        let taken = LISTENERS[..index].iter().find(|other| settings.address(other) == address);
+        if let Some(other) = taken.filter(|_| address.port() != 0) {
+            wrong(key, format!("`{other}` listens there already"));
+        }
+    }
+    problems
 }
 
-fn wallet_params(config: &Config) -> Result<WalletParams, ConfigError> {
-    let wallet = &config.wallet;
-    let millis = |key, value: u64| {
-        let value = u32::try_from(value).unwrap_or(u32::MAX);
-        within(key, value, 10, 600_000, "10 to 600000 milliseconds")
-            .map(|ms| Duration::from_millis(u64::from(ms)))
-    };
-    Ok(WalletParams {
-        http: address("wallet.http", &wallet.http)?,
-        admin: address("wallet.admin", &wallet.admin)?,
-        read_timeout: millis("wallet.read_ms", wallet.read_ms)?,
-        write_timeout: millis("wallet.write_ms", wallet.write_ms)?,
-        idle_timeout: millis("wallet.idle_ms", wallet.idle_ms)?,
-        inflight: size(within("wallet.inflight", wallet.inflight, 1, 65_536, "1 to 65536")?),
-        body_bytes_max: size(within(
-            "wallet.body_max_bytes",
-            wallet.body_max_bytes,
-            1_024,
-            1 << 20,
-            "1024 to 1048576",
-        )?),
-    })
+fn ledger_params(settings: &Settings) -> LedgerParams {
+    LedgerParams {
+        http: settings.address("ledger.http"),
+        admin: settings.address("ledger.admin"),
+        hash: match settings.text("ledger.hash") {
+            "blake3" => ledger::HashKind::Blake3,
+            _ => ledger::HashKind::Sha256,
+        },
+        origin: settings.text("ledger.origin").into(),
+        segment_bytes: settings.number::<u64>("ledger.segment_mib") << 20,
+        io: match settings.text("ledger.io") {
+            "uring" => engine::Io::Uring,
+            "pwrite" => engine::Io::Pwrite,
+            _ => engine::Io::Auto,
+        },
+        frames_in_flight: settings.number("ledger.frames_in_flight"),
+        core: usize::try_from(settings.number::<i64>("ledger.core")).ok(),
+        spin: settings.is_on("ledger.spin"),
+        accounts_max: settings.number("ledger.accounts_max"),
+        keys_max: settings.number("ledger.keys_max"),
+        max_forward_jump: model::Nanos::from_secs(settings.number("ledger.max_forward_jump_secs")),
+        batch_max_entries: settings.number("commit.batch_max_entries"),
+        ingress: settings.number("queues.ingress"),
+    }
 }
 
-fn strip_unix(path: &str) -> &str {
-    path.strip_prefix("unix://").unwrap_or(path)
+fn accounting_params(settings: &Settings) -> AccountingParams {
+    let socket = settings.text("accounting.socket");
+    let socket = socket.strip_prefix("unix://").unwrap_or(socket);
+    AccountingParams {
+        admin: settings.address("accounting.admin"),
+        socket: (!socket.is_empty()).then(|| PathBuf::from(socket)),
+        window_millis: settings.number("accounting.window_millis"),
+        shards: settings.number("accounting.shards"),
+        label_limit: settings.number("accounting.label_limit"),
+    }
 }
 
-fn size(value: u32) -> usize {
-    usize::try_from(value).expect("a 64-bit host")
-}
-
-fn range(key: &'static str, value: &str, message: &'static str) -> ConfigError {
-    ConfigError::Range { key, value: value.into(), message }
-}
-
-fn word(key: &'static str, value: &str, words: &'static [&'static str]) -> Result<usize, ConfigError> {
-    let message = match words {
-        ["dev", ..] => "`dev` or `production`",
-        ["sha256", ..] => "`sha256` or `blake3`",
-        _ => "`auto`, `uring` or `pwrite`",
-    };
-    words.iter().position(|known| *known == value).ok_or_else(|| range(key, value, message))
-}
-
-fn within(
-    key: &'static str,
-    value: u32,
-    low: u32,
-    high: u32,
-    message: &'static str,
-) -> Result<u32, ConfigError> {
-    if (low..=high).contains(&value) { Ok(value) } else { Err(range(key, &value.to_string(), message)) }
-}
-
-fn address(key: &'static str, value: &str) -> Result<SocketAddr, ConfigError> {
-    value.parse().map_err(|_| range(key, value, "an address such as `127.0.0.1:8080` (port 0: any free one)"))
+fn wallet_params(settings: &Settings) -> WalletParams {
+    let millis = |key| Duration::from_millis(settings.number(key));
+    WalletParams {
+        http: settings.address("wallet.http"),
+        admin: settings.address("wallet.admin"),
+        read_timeout: millis("wallet.read_ms"),
+        write_timeout: millis("wallet.write_ms"),
+        idle_timeout: millis("wallet.idle_ms"),
+        inflight: settings.number("wallet.inflight"),
+        body_bytes_max: settings.number("wallet.body_max_bytes"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_development_defaults_hold() {
-        let params = Params::new(&Config::development()).unwrap();
-        assert_eq!(params.ledger.segment_bytes, 16 << 20);
-        assert_eq!(params.ledger.core, None);
+    fn params(flags: &[&str]) -> Result<Params, Problems> {
+        let flags: Vec<String> = flags.iter().map(|flag| (*flag).into()).collect();
+        Params::new(&Settings::load(None, std::iter::empty(), &flags)?)
     }
 
     #[test]
-    fn values_outside_their_range_are_told_by_key() {
-        type Change = fn(&mut Config);
-        let cases: [(Change, &str); 9] = [
-            (|c| c.environment = "prod".into(), "environment = prod"),
-            (|c| c.environment = "production".into(), "environment = production"),
-            (|c| c.profile = "micronode".into(), "profile = micronode"),
-            (|c| c.ledger.hash = "md5".into(), "ledger.hash = md5: `sha256` or `blake3`"),
-            (|c| c.ledger.http = "localhost".into(), "ledger.http = localhost"),
-            (|c| c.ledger.origin = "a b".into(), "ledger.origin = a b"),
-            (|c| c.ledger.frames_in_flight = 9, "ledger.frames_in_flight = 9: 1 to 8"),
-            (|c| c.accounting.window_millis = 7_001, "a day must be whole windows"),
-            (|c| c.wallet.read_ms = 0, "wallet.read_ms = 0"),
-        ];
-        for (change, expected) in cases {
-            let mut config = Config::development();
-            change(&mut config);
-            let error = Params::new(&config).unwrap_err().to_string();
+    fn the_development_defaults_hold() {
+        let params = params(&[]).unwrap();
+        assert_eq!(params.ledger.segment_bytes, 16 << 20);
+        assert_eq!(params.ledger.core, None);
+        assert_eq!(params.accounting.socket, None);
+    }
+
+    #[test]
+    fn both_ends_of_every_range_fit() {
+        for number in ["low", "high"] {
+            let mut flags = Vec::new();
+            for key in crate::config::ranges() {
+                let end = if number == "low" { key.1 } else { key.2 };
+                // The window is the one range with a relation beside it; both of its ends hold.
+                flags.push(format!("{}={end}", key.0));
+            }
+            let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+            params(&flags).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_told_by_key() {
+        for (flag, expected) in [
+            ("environment=production", "environment = \"production\" (flag --set): production needs an OTLP"),
+            ("profile=micronode", "profile = \"micronode\" (flag --set): this version has"),
+            ("ledger.origin=a b", "ledger.origin = \"a b\""),
+            ("ledger.origin=", "expected a name"),
+            ("accounting.window_millis=7001", "a day must be whole windows"),
+            ("wallet.admin=127.0.0.1:9909", "wallet.admin = \"127.0.0.1:9909\" (flag --set): `ledger.admin`"),
+            ("log=engine=loud", "log = \"engine=loud\""),
+        ] {
+            let error = params(&[flag]).unwrap_err().to_string();
             assert!(error.contains(expected), "{error:?} does not contain {expected:?}");
         }
+        let all = params(&["profile=micronode", "environment=production", "ledger.origin="]).unwrap_err();
+        assert_eq!(all.0.len(), 3, "{all}");
     }
 }

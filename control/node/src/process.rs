@@ -19,8 +19,8 @@ use crate::{
 
 /// Runs the node until SIGTERM or SIGINT.
 #[expect(clippy::print_stderr, reason = "the last word of a process that does not start")]
-pub(crate) fn run(build: &Build, log: &str, params: &Params) -> ExitCode {
-    match start(build, log, params) {
+pub(crate) fn run(build: &Build, params: &Params) -> ExitCode {
+    match start(build, params) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(74),
         Err(error) => {
@@ -30,8 +30,8 @@ pub(crate) fn run(build: &Build, log: &str, params: &Params) -> ExitCode {
     }
 }
 
-fn start(build: &Build, log: &str, params: &Params) -> Result<bool, StartError> {
-    logging::begin(log)?;
+fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
+    logging::begin(logging::parse(&params.log).expect("checked with the settings"));
     let keys = Keys::open(&params.data_dir.join("keys"))?;
     let keyring = token::keyring(&keys)?;
     let seed = keys.secret("checkpoint.key")?;

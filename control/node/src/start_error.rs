@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use engine::OpenError;
 
-use crate::{keys::KeyError, logging};
+use crate::keys::KeyError;
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
@@ -13,8 +13,6 @@ pub(crate) enum StartError {
     Keys(#[from] KeyError),
     #[error("{0}")]
     Ledger(#[from] OpenError),
-    #[error("{0}")]
-    Log(#[from] logging::FilterError),
     #[error("{0}")]
     Http(#[from] server::ServerError),
     #[error("{0}")]
@@ -31,7 +29,7 @@ impl StartError {
         match self {
             Self::Keys(_) => 77,
             Self::Ledger(error) => error.exit_code(),
-            Self::Log(_) | Self::Name(_) => 2,
+            Self::Name(_) => 2,
             Self::Http(_) => 70,
             Self::Listen { .. } => 75,
             Self::Io(_) => 91,
