@@ -1,8 +1,12 @@
 //! `run/endpoints.json`: the addresses in use, for tools and tests that ask for any free port.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{net::SocketAddr, path::Path};
 
+use disk::directory;
+use engine::OpenError;
 use serde::Serialize;
+
+use crate::keys::{KeyError, private_dir};
 
 /// The addresses in use.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -15,10 +19,13 @@ pub(crate) struct Endpoints {
 
 impl Endpoints {
     /// Writes them, whole or not at all.
-    pub(crate) fn write(&self, run: &Path) -> std::io::Result<()> {
-        fs::create_dir_all(run)?;
+    ///
+    /// # Errors
+    /// If they cannot be written, or others may enter the directory.
+    pub(crate) fn write(&self, run: &Path) -> Result<(), KeyError> {
+        private_dir(run)?;
         let text = serde_json::to_string_pretty(self).expect("addresses are plain values");
-        fs::write(run.join("endpoints.json.new"), text)?;
-        fs::rename(run.join("endpoints.json.new"), run.join("endpoints.json"))
+        let written = directory::replace_file(&run.join("endpoints.json"), text.as_bytes());
+        Ok(written.map_err(OpenError::from)?)
     }
 }

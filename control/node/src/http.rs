@@ -67,15 +67,15 @@ impl Http {
 
         let (stop, stopping) = watch::channel(false);
         let mut serving = JoinSet::new();
-        let mut open = async |address, router, front: &Arc<Front>| {
+        let mut open = async |key, address, router, front: &Arc<Front>| {
             let site = Arc::new(Site::new(router, Arc::clone(front)));
-            listen(&mut serving, address, site, http, stopping.clone()).await
+            listen(&mut serving, (key, address), site, http, stopping.clone()).await
         };
         let endpoints = Endpoints {
-            ledger: open(params.ledger.http, ledger_router(parts()), &ledger_front).await?,
-            ledger_admin: open(params.ledger.admin, ledger_admin, &ledger_front).await?,
-            wallet: open(params.wallet.http, wallet_router(parts()), &wallet_front).await?,
-            wallet_admin: open(params.wallet.admin, wallet_admin, &wallet_front).await?,
+            ledger: open("ledger.http", params.ledger.http, ledger_router(parts()), &ledger_front).await?,
+            ledger_admin: open("ledger.admin", params.ledger.admin, ledger_admin, &ledger_front).await?,
+            wallet: open("wallet.http", params.wallet.http, wallet_router(parts()), &wallet_front).await?,
+            wallet_admin: open("wallet.admin", params.wallet.admin, wallet_admin, &wallet_front).await?,
         };
         endpoints.write(&params.data_dir.join("run"))?;
         Ok(Self { endpoints, stop, serving })
@@ -86,33 +86,22 @@ impl Http {
         banner::announce(&self.endpoints, data_dir, vkey);
     }
 
-    /// Serves until SIGTERM or SIGINT, then drains.
-    ///
-    /// # Errors
-    /// If signals cannot be watched.
-    pub(crate) async fn until_stopped(mut self) -> Result<(), StartError> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) =
-            (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping: no new requests, what was taken is finished");
+    /// Takes no new connections and waits until what was taken is answered, or cut at the drain's
+    /// deadline.
+    pub(crate) async fn drain(mut self) {
         self.stop.send_replace(true);
         while self.serving.join_next().await.is_some() {}
-        Ok(())
     }
 }
 
 async fn listen(
     serving: &mut JoinSet<()>,
-    address: SocketAddr,
+    (key, address): (&'static str, SocketAddr),
     site: Arc<Site>,
     http: HttpParams,
     stopping: watch::Receiver<bool>,
 ) -> Result<SocketAddr, StartError> {
-    let refused = |error| StartError::Listen { address, error };
+    let refused = |error| StartError::Listen { key, address, error };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
     let bound = listener.local_addr().map_err(refused)?;
     serving.spawn(async move {

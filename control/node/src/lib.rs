@@ -18,6 +18,7 @@ mod observer;
 mod params;
 mod process;
 mod readiness;
+mod signals;
 mod start_error;
 mod token;
 

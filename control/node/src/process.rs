@@ -9,10 +9,11 @@ use server::{LedgerTelemetry, Registry};
 use crate::{
     cli::Build,
     http::Http,
-    keys::{KeyError, Keys, random},
+    keys::{KeyError, Keys, own_dir, private_dir, random},
     logging,
     observer::TelemetryObserver,
     params::Params,
+    signals::Signals,
     start_error::StartError,
     token,
 };
@@ -32,21 +33,34 @@ pub(crate) fn run(build: &Build, params: &Params) -> ExitCode {
 
 fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     logging::begin(logging::parse(&params.log).expect("checked with the settings"));
+    own_dir(&params.data_dir)?;
+    private_dir(&params.data_dir.join("ledger"))?;
     let keys = Keys::open(&params.data_dir.join("keys"))?;
     let keyring = token::keyring(&keys)?;
     let seed = keys.secret("checkpoint.key")?;
     let signer = ledger::NoteSigner::new(&params.ledger.origin, &seed)?;
+    drop(keys);
     let vkey = signer.verifier().to_string();
     let registries = (Registry::new(), Registry::new());
     let telemetry = LedgerTelemetry::register(&registries.0)?;
     let observer = Box::new(TelemetryObserver(telemetry.clone()));
     let role = LedgerRole::start(&ledger_params(params), &birth()?, signer, observer)?;
-    tracing::info!(report = ?role.report, "ledger opened");
+    let (store, io) = (&role.report.store, role.report.backend.kind);
+    tracing::info!(
+        report = ?role.report,
+        "ledger opened io={io:?} created={} replayed_frames={}",
+        store.created,
+        store.frames
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let served = runtime.block_on(async {
+    let served: Result<(), StartError> = runtime.block_on(async {
+        let mut signals = Signals::listen()?;
         let http = Http::start(build, params, &role, keyring, telemetry, &registries).await?;
         http.announce(&params.data_dir, &vkey);
-        http.until_stopped().await
+        let signal = signals.first().await;
+        tracing::info!("{signal}: no new requests, what was taken is finished");
+        http.drain().await;
+        Ok(())
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
     let clean = role.stop();

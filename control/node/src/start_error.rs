@@ -1,6 +1,6 @@
 //! `StartError`: why a node does not start, and the exit code of each cause (`docs/errors.md`).
 
-use std::net::SocketAddr;
+use std::{io::ErrorKind, net::SocketAddr};
 
 use engine::OpenError;
 
@@ -17,8 +17,8 @@ pub(crate) enum StartError {
     Http(#[from] server::ServerError),
     #[error("{0}")]
     Name(#[from] ledger::NoteError),
-    #[error("{address}: cannot listen: {error}; stop what listens there, or choose another port")]
-    Listen { address: SocketAddr, error: std::io::Error },
+    #[error("{key} = {address}: cannot listen: {error}; {}", cannot_listen(.error).1)]
+    Listen { key: &'static str, address: SocketAddr, error: std::io::Error },
     #[error("{0}")]
     Io(#[from] std::io::Error),
 }
@@ -27,12 +27,23 @@ impl StartError {
     /// The exit code of this cause.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Keys(_) => 77,
+            Self::Keys(error) => error.exit_code(),
             Self::Ledger(error) => error.exit_code(),
             Self::Name(_) => 2,
             Self::Http(_) => 70,
-            Self::Listen { .. } => 75,
+            Self::Listen { error, .. } => cannot_listen(error).0,
             Self::Io(_) => 91,
         }
+    }
+}
+
+/// Why an address cannot be listened on: the exit code, and what to do.
+fn cannot_listen(error: &std::io::Error) -> (u8, &'static str) {
+    if error.kind() == ErrorKind::AddrInUse {
+        (75, "stop what listens there, or set another port")
+    } else if error.kind() == ErrorKind::PermissionDenied {
+        (77, "ports below 1024 need CAP_NET_BIND_SERVICE")
+    } else {
+        (2, "set an address of this host")
     }
 }

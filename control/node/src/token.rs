@@ -18,7 +18,7 @@ pub(crate) fn keyring(keys: &Keys) -> Result<Keyring, KeyError> {
     let root = keys.secret(ROOT_KEY)?;
     let id = KeyId::parse("k1").expect("a constant that parses");
     let keyring = Keyring::new(id, &RootKey::new(*root));
-    if !keys.path(TOKEN).exists() {
+    if keys.read(TOKEN)?.is_none() {
         let drawn = random()?;
         let serial = *drawn.first_chunk::<16>().expect("32 bytes hold 16");
         let grant = Grant {
