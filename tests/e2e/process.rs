@@ -24,7 +24,6 @@ const LISTENERS: [&str; 5] =
 #[derive(Debug)]
 pub(crate) struct RunningNode {
     process: Child,
-    data: PathBuf,
     endpoints: Value,
     token: String,
 }
@@ -46,12 +45,7 @@ impl RunningNode {
         let mut process = command.spawn().expect("the binary starts");
         let endpoints = endpoints(&mut process, data).await;
         let token = std::fs::read_to_string(data.join("keys/dev.token")).expect("made at the first start");
-        Self { process, data: data.into(), endpoints, token: token.trim().into() }
-    }
-
-    /// Where it keeps what is durable.
-    pub(crate) fn data(&self) -> &Path {
-        &self.data
+        Self { process, endpoints, token: token.trim().into() }
     }
 
     /// The development token.
@@ -134,8 +128,15 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     binary
 }
 
+/// Effective user id 0, as the kernel tells it.
+pub(crate) fn is_root() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let uids = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    uids.and_then(|uids| uids.split_whitespace().nth(1)) == Some("0")
+}
+
 /// Waits for the end of a process.
-pub(crate) async fn ended(process: &mut Child) -> ExitStatus {
+async fn ended(process: &mut Child) -> ExitStatus {
     until("the process ends", || process.try_wait().expect("a child of ours")).await
 }
 

@@ -1,16 +1,48 @@
-//! Ending a node: a clean stop exits 0 and leaves a checkpoint.
+//! SIGTERM: what was taken is answered, a checkpoint is written, the exit code is 0.
 
-use super::process::RunningNode;
+use std::{fs, path::Path};
+
+use super::{
+    payers::{Load, answers, balance, check, fund},
+    process::{PATIENCE, RunningNode, command, until},
+};
+
+fn checkpoints(data: &Path) -> usize {
+    fs::read_dir(data.join("ledger/checkpoints")).expect("made at the first start").count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_under_load_loses_nothing_and_leaves_a_checkpoint() {
+    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let (data, log) = (scratch.path().join("data"), scratch.path().join("log"));
+    let mut node = RunningNode::start(&data).await;
+    fund(&node).await;
+    let load = Load::begin(&node, Vec::new()).await;
+    let mut client = node.wallet().await;
+    let reached = async { while balance(&mut client, "payee-0").await < 20 {} };
+    tokio::time::timeout(PATIENCE, reached).await.expect("the load reaches the ledger");
+    node.signal("TERM");
+    node.signal("TERM");
+    let mut payers = load.broken().await;
+    assert_eq!(node.ended().await.code(), Some(0), "a second signal changes nothing");
+    assert!(answers(&payers) >= 20, "the load was real");
+    assert!(checkpoints(&data) > 0, "a clean stop writes a checkpoint");
+    let mut again = command(&data, &["log=info"]);
+    let node = RunningNode::spawn(again.stderr(fs::File::create(&log).expect("a file")), &data).await;
+    check(&node, &mut payers).await;
+    let opened = until("it says what it replayed", || {
+        let text = fs::read_to_string(&log).expect("it writes its log");
+        text.lines().find(|line| line.contains("ledger opened ")).map(str::to_owned)
+    });
+    assert!(opened.await.contains("replayed_frames=0"), "a restart goes on from the checkpoint");
+}
 
 #[tokio::test]
-async fn a_clean_stop_exits_0_and_leaves_a_checkpoint() {
+async fn a_signal_right_after_the_start_is_a_clean_stop() {
     let scratch = tempfile::tempdir().expect("a temporary directory");
-    let mut node = RunningNode::start(scratch.path()).await;
-    assert!(!node.token().is_empty() && node.pid() > 0);
-    let issue = r#"{"to":"bank","asset":"ron","amount_minor":"5"}"#;
-    let reply = node.wallet().await.post("/v1/issue", "fund", issue.into()).await.expect("it listens");
-    assert_eq!(reply.status, 200, "{}", reply.text());
-    assert_eq!(node.stop().await.code(), Some(0));
-    let checkpoints = std::fs::read_dir(node.data().join("ledger/checkpoints")).expect("made at the start");
-    assert!(checkpoints.count() > 0, "a clean stop writes a checkpoint");
+    for signal in ["TERM", "INT"] {
+        let mut node = RunningNode::start(scratch.path()).await;
+        node.signal(signal);
+        assert_eq!(node.ended().await.code(), Some(0), "{signal}");
+    }
 }

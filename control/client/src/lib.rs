@@ -7,3 +7,4 @@
 mod connection;
 
 pub use connection::{Client, ClientError, Reply};
+pub use hyper::Method;

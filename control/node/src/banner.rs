@@ -11,18 +11,40 @@ use crate::{endpoints::Endpoints, token};
 pub(crate) fn announce(endpoints: &Endpoints, data_dir: &Path, vkey: &str) {
     let Endpoints { ledger, ledger_admin, wallet, wallet_admin } = *endpoints;
     let token = data_dir.join("keys").join(token::TOKEN);
-    let token = token.display();
     println!("macronode is ready (disk format 0: it may still break)");
     println!("  ledger   http://{ledger}   admin http://{ledger_admin}");
     println!("  wallet   http://{wallet}   admin http://{wallet_admin}");
-    println!("  token    {token}");
+    println!("  data     {}", data_dir.display());
+    println!("  token    {}", token.display());
     println!("  log key  {vkey}");
-    println!("Not in this version: usage (the accounting role), holds, feed. Try:");
-    println!(
-        "  curl -H \"Authorization: Bearer $(cat {token})\" -H 'Content-Type: application/json' \
-         -H 'Idempotency-Key: first-issue' \
-         -d '{{\"to\":\"alice\",\"asset\":\"ron\",\"amount_minor\":\"1000\"}}' http://{wallet}/v1/issue"
-    );
-    println!("  curl http://{ledger}/checkpoint");
+    for line in jobs(endpoints, &token) {
+        println!("{line}");
+    }
+    println!("Not in this version: usage (the accounting role), holds, feed. Ctrl-C stops it.");
     tracing::info!("ready=1");
+}
+
+/// One `curl` for each job, to be pasted as they stand.
+fn jobs(endpoints: &Endpoints, token: &Path) -> Vec<String> {
+    let Endpoints { ledger, wallet, .. } = *endpoints;
+    let auth = r#"-H "Authorization: Bearer $TOKEN""#;
+    let write = |job: &str, path: &str, key: &str, body: &str| {
+        let json = "-H 'Content-Type: application/json'";
+        format!(
+            "  # {job}\n  curl {auth} {json} -H 'Idempotency-Key: {key}' -d '{body}' http://{wallet}{path}"
+        )
+    };
+    vec![
+        "Try, in another terminal:".into(),
+        format!("  TOKEN=$(cat '{}')", std::path::absolute(token).unwrap_or_else(|_| token.into()).display()),
+        write("issue", "/v1/issue", "first-issue", r#"{"to":"alice","asset":"ron","amount_minor":"1000"}"#),
+        write(
+            "transfer",
+            "/v1/transfer",
+            "first-transfer",
+            r#"{"from":"alice","to":"bob","asset":"ron","amount_minor":"250"}"#,
+        ),
+        format!("  # balance\n  curl {auth} 'http://{wallet}/v1/balance?account=bob&asset=ron'"),
+        format!("  # checkpoint\n  curl http://{ledger}/checkpoint"),
+    ]
 }

@@ -39,8 +39,9 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     let keyring = token::keyring(&keys)?;
     let seed = keys.secret("checkpoint.key")?;
     let signer = ledger::NoteSigner::new(&params.ledger.origin, &seed)?;
-    drop(keys);
     let vkey = signer.verifier().to_string();
+    token::tell_log_key(&keys, &vkey)?;
+    drop(keys);
     let registries = (Registry::new(), Registry::new());
     let telemetry = LedgerTelemetry::register(&registries.0)?;
     let observer = Box::new(TelemetryObserver(telemetry.clone()));

@@ -10,6 +10,21 @@ const ROOT_KEY: &str = "caps.key";
 /// The file of the development token.
 pub(crate) const TOKEN: &str = "dev.token";
 
+/// The file of the key that checks the log's signatures.
+pub(crate) const LOG_KEY: &str = "log.vkey";
+
+/// Writes the log's verifier key for those who check receipts offline, if it is not there already.
+///
+/// # Errors
+/// If it cannot be written.
+pub(crate) fn tell_log_key(keys: &Keys, vkey: &str) -> Result<(), KeyError> {
+    let there = keys.read(LOG_KEY)?;
+    if there.is_some_and(|bytes| bytes.trim_ascii_end() == vkey.as_bytes()) {
+        return Ok(());
+    }
+    keys.write(LOG_KEY, vkey)
+}
+
 /// The keyring from the key directory; the development token is written if it is not there.
 ///
 /// # Errors
