@@ -10,6 +10,7 @@ mod process;
 mod settings;
 mod starts;
 mod stops;
+mod tour;
 mod unprivileged;
 
 use std::io::Write;

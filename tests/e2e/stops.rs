@@ -1,6 +1,6 @@
 //! SIGTERM: what was taken is answered, a checkpoint is written, the exit code is 0.
 
-use std::{fs, path::Path};
+use std::{fs, io::Write, net::TcpStream, path::Path};
 
 use super::{
     payers::{Load, answers, balance, check, fund},
@@ -45,4 +45,18 @@ async fn a_signal_right_after_the_start_is_a_clean_stop() {
         node.signal(signal);
         assert_eq!(node.ended().await.code(), Some(0), "{signal}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_never_ends_does_not_hold_up_a_stop() {
+    let scratch = tempfile::tempdir().expect("a temporary directory");
+    // Only the drain's own bound can end this request within the patience of this test.
+    let settings = ["wallet.read_ms=600000", "wallet.idle_ms=600000", "drain_ms=50"];
+    let mut node = RunningNode::start_with(scratch.path(), &settings).await;
+    let mut stuck = TcpStream::connect(node.endpoint("wallet")).expect("it listens");
+    stuck.write_all(b"POST /v1/issue HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{").expect("taken");
+    // A second connection that was answered after it: the first is in the node's hands by now.
+    assert_eq!(node.wallet().await.get("/v1/balance?account=a").await.expect("it listens").status, 404);
+    assert_eq!(node.stop().await.code(), Some(0));
+    drop(stuck);
 }

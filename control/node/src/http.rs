@@ -132,6 +132,7 @@ fn http_params(params: &Params) -> HttpParams {
         write_timeout: params.wallet.write_timeout,
         idle_timeout: params.wallet.idle_timeout,
         answer_timeout: params.wallet.write_timeout,
+        drain_timeout: params.drain_timeout,
         ..HttpParams::default()
     }
 }

@@ -15,6 +15,8 @@ use crate::{
 pub struct Params {
     /// Where everything durable lies.
     pub data_dir: PathBuf,
+    /// How long requests in work may go on after a stop was asked for.
+    pub drain_timeout: Duration,
     /// Filter of the log.
     pub log: String,
     /// The ledger role.
@@ -108,6 +110,7 @@ impl Params {
         }
         Ok(Self {
             data_dir: settings.path("data_dir"),
+            drain_timeout: Duration::from_millis(settings.number("drain_ms")),
             log: settings.text("log").into(),
             ledger: ledger_params(settings),
             accounting: accounting_params(settings),

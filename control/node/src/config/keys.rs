@@ -35,6 +35,12 @@ static NODE: &[Key] = &[
         "`macronode` is persistent. `micronode` (RAM only) is refused by this version. A config file must name it.",
     ),
     path("data_dir", "./macronode-data", "Where everything durable lies; made with mode 0700."),
+    integer(
+        "drain_ms",
+        (10, 60_000),
+        3_000,
+        "Milliseconds that requests in work may go on after SIGTERM; what is left then is cut.",
+    ),
     text("log", "info", "Filter of the log, in the syntax of `RUST_LOG`, such as `info,engine=debug`."),
 ];
 
