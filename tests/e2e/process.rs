@@ -128,6 +128,11 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     binary
 }
 
+/// Whether this host has a program.
+pub(crate) fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
+}
+
 /// Effective user id 0, as the kernel tells it.
 pub(crate) fn is_root() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();

@@ -12,7 +12,10 @@ use std::{
 use ledger::{HashKind, NoteVerifier, TlogProof};
 use serde_json::Value;
 
-use super::{not_run, process::RunningNode};
+use super::{
+    not_run,
+    process::{RunningNode, command, is_there, until},
+};
 
 /// Ports of the development defaults, and the names of the addresses in `run/endpoints.json`.
 const PORTS: [(&str, &str); 5] = [
@@ -140,8 +143,7 @@ fn check(block: &str, printed: &str, walk: &Walk) {
 
 #[tokio::test]
 async fn the_tour_of_the_readme_is_true() {
-    let curl = Command::new("curl").arg("--version").output();
-    if !curl.is_ok_and(|output| output.status.success()) {
+    if !is_there("curl") {
         return not_run("tour::the_tour_of_the_readme_is_true", "there is no `curl`");
     }
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
@@ -166,6 +168,40 @@ async fn the_tour_of_the_readme_is_true() {
     for name in ["Money", "Again", "Refusals", "Proof", "Health", "Pull the plug", "Afterwards"] {
         assert!(walked.iter().any(|walked| walked == name), "{name} not in {walked:?}");
     }
+}
+
+/// What the node says at the terminal: its indented lines from `TOKEN=` on are for pasting.
+#[tokio::test]
+async fn what_the_banner_offers_can_be_pasted() {
+    if !is_there("curl") {
+        return not_run("tour::what_the_banner_offers_can_be_pasted", "there is no `curl`");
+    }
+    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let (data, said) = (scratch.path().join("data of a node"), scratch.path().join("said"));
+    let mut started = command(&data, &[]);
+    let node = RunningNode::spawn(started.stdout(fs::File::create(&said).expect("a file")), &data).await;
+    let banner = until("the banner is whole", || {
+        fs::read_to_string(&said).ok().filter(|text| text.contains("Ctrl-C"))
+    });
+    let banner = banner.await;
+    for name in ["wallet", "ledger", "wallet_admin", "ledger_admin"] {
+        assert!(banner.contains(&format!("http://{}", node.endpoint(name))), "{name}: {banner}");
+    }
+    let token = data.join("keys/dev.token");
+    assert!(banner.contains(&token.display().to_string()) && !banner.contains(node.token()), "{banner}");
+    let script: String = banner
+        .lines()
+        .skip_while(|line| !line.starts_with("  TOKEN="))
+        .filter(|line| line.starts_with("  "))
+        .map(|line| line.replacen("  curl ", "  curl -sS --fail-with-body -w '\\n' ", 1) + "\n")
+        .collect();
+    assert!(script.matches("curl ").count() >= 4, "{script}");
+    let mut shell = Command::new("sh");
+    let output = shell.args(["-e", "-u", "-c", &script]).output().expect("a shell starts");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{script}\n{printed}\n{}", String::from_utf8_lossy(&output.stderr));
+    let documents = documents(&printed);
+    assert!(documents.len() >= 3 && documents.iter().all(|document| document["code"].is_null()), "{printed}");
 }
 
 #[test]
