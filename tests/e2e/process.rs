@@ -42,7 +42,11 @@ impl RunningNode {
     /// Spawns `command`, which must start a node on `data`, and waits until it serves.
     pub(crate) async fn spawn(command: &mut Command, data: &Path) -> Self {
         drop(std::fs::remove_file(data.join("run/endpoints.json")));
-        let mut process = command.spawn().expect("the binary starts");
+        Self::adopt(command.spawn().expect("the binary starts"), data).await
+    }
+
+    /// Waits until a process that is starting on `data` serves.
+    pub(crate) async fn adopt(mut process: Child, data: &Path) -> Self {
         let endpoints = endpoints(&mut process, data).await;
         let token = std::fs::read_to_string(data.join("keys/dev.token")).expect("made at the first start");
         Self { process, endpoints, token: token.trim().into() }

@@ -41,6 +41,20 @@ fn print_tells_where_each_value_comes_from() {
 }
 
 #[test]
+fn a_wrong_command_line_is_usage() {
+    let run = |words: &[&str]| {
+        said(&std::process::Command::new(binary("macronode")).args(words).output().expect("it starts"))
+    };
+    let version = format!("macronode {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&["--version"]), (Some(0), version, String::new()));
+    for words in [&["--sett", "a=b"][..], &["start"], &["config"], &["--set"]] {
+        let (code, out, err) = run(words);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{words:?}");
+        assert!(err.contains("Usage: macronode") || err.contains("--help"), "{words:?}: {err}");
+    }
+}
+
+#[test]
 fn check_says_ok_or_names_every_problem() {
     let shipped = shipped();
     let (code, out, err) = said(&config(&["check", shipped.to_str().expect("a plain path")], &[]));

@@ -5,12 +5,12 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use super::{
     not_run,
-    process::{RunningNode, binary, command},
+    process::{RunningNode, binary, command, until},
 };
 
 /// Runs a node that is expected to end by itself; its exit code and last words.
@@ -28,6 +28,30 @@ async fn a_second_node_on_the_same_directory_is_told_who_has_it() {
     assert!(words.contains("in use by") && words.contains(&node.pid().to_string()), "{words}");
     let balance = node.wallet().await.get("/v1/balance?account=x&asset=ron").await.expect("it listens");
     assert_eq!(balance.status, 404, "the first goes on: {}", balance.text());
+}
+
+#[tokio::test]
+async fn of_two_first_starts_at_once_one_serves() {
+    for _ in 0..4 {
+        let scratch = tempfile::tempdir().expect("a temporary directory");
+        let data = scratch.path().join("data");
+        let start = || {
+            let mut command = command(&data, &[]);
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts")
+        };
+        let mut both = vec![start(), start()];
+        let ended = |both: &mut Vec<Child>| {
+            both.iter_mut().position(|process| process.try_wait().expect("ours").is_some())
+        };
+        let loser = until("one of them gives up", || ended(&mut both)).await;
+        let status = both.remove(loser).wait().expect("ours");
+        assert_eq!(status.code(), Some(75), "the other has the directory");
+        let mut node = RunningNode::adopt(both.remove(0), &data).await;
+        let issue = r#"{"to":"a","asset":"ron","amount_minor":"5"}"#;
+        let reply = node.wallet().await.post("/v1/issue", "k", issue.into()).await.expect("it listens");
+        assert_eq!(reply.status, 200, "the token is of the keys in use: {}", reply.text());
+        assert_eq!(node.stop().await.code(), Some(0));
+    }
 }
 
 #[tokio::test]

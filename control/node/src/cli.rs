@@ -5,7 +5,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     config::{Problems, Settings, page, template},
@@ -70,7 +70,10 @@ enum ConfigAction {
 /// Runs the face and gives its exit code.
 #[must_use]
 pub fn main(build: &Build) -> ExitCode {
-    let Arguments { config, set, command } = Arguments::parse();
+    let face = Arguments::command().name(build.service).version(build.version);
+    let matches = face.get_matches();
+    let Arguments { config, set, command } =
+        Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let file = config.as_deref();
     match command.unwrap_or(Command::Run) {
         Command::Config { action } => settings(build, action, file, &set),
