@@ -10,7 +10,12 @@ fn shipped() -> PathBuf {
 
 fn config(words: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = std::process::Command::new(binary("macronode"));
-    command.arg("config").args(words).env_remove("RON_CONFIG").envs(environment.iter().copied());
+    command
+        .arg("config")
+        .args(words)
+        .env_remove("RON_CONFIG")
+        .env_remove("RUST_LOG")
+        .envs(environment.iter().copied());
     command.output().expect("the binary starts")
 }
 
@@ -38,6 +43,18 @@ fn print_tells_where_each_value_comes_from() {
     assert!(code == Some(0) && out.contains("# file "), "RON_CONFIG names the file: {out}");
     // What cargo and a shell have in their environment is not taken for a setting.
     assert_eq!(said(&config(&["print"], &[("BUILD_GIT", "x")])).0, Some(0));
+}
+
+#[test]
+fn the_log_follows_rust_log() {
+    let environment = [("RUST_LOG", "info,hyper=warn,tower=warn"), ("LOG_LEVEL", "trace")];
+    let (code, out, err) = said(&config(&["print"], &environment));
+    assert_eq!(code, Some(0), "{err}");
+    let line = "log = \"info,hyper=warn,tower=warn\"  # environment RUST_LOG";
+    assert!(out.lines().any(|have| have == line), "{out}");
+    let (code, _, err) = said(&config(&["check"], &[("RUST_LOG", "a=b=c")]));
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("(environment RUST_LOG)"), "{err}");
 }
 
 #[test]

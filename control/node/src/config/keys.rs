@@ -33,7 +33,8 @@ static NODE: &[Key] = &[
         "profile",
         &["macronode", "micronode"],
         "`macronode` is persistent. `micronode` (RAM only) is refused by this version. A config file must name it.",
-    ),
+    )
+    .also(&["RON_LEDGER_PROFILE"]),
     path("data_dir", "./macronode-data", "Where everything durable lies; made with mode 0700."),
     integer(
         "drain_ms",
@@ -41,7 +42,8 @@ static NODE: &[Key] = &[
         3_000,
         "Milliseconds that requests in work may go on after SIGTERM; what is left then is cut.",
     ),
-    text("log", "info", "Filter of the log, in the syntax of `RUST_LOG`, such as `info,engine=debug`."),
+    text("log", "info", "Filter of the log, in the syntax of `RUST_LOG`, such as `info,engine=debug`.")
+        .also(&["RUST_LOG", "LOG_LEVEL"]),
 ];
 
 static LEDGER: &[Key] = &[
@@ -141,6 +143,11 @@ static WALLET: &[Key] = &[
 /// Every key, in the order of the file.
 pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
     SECTIONS.iter().flat_map(|section| section.keys)
+}
+
+/// The key that has this variable among its other names, and how weak the name is.
+pub(crate) fn by_other_name(variable: &str) -> Option<(&'static Key, usize)> {
+    all().find_map(|key| Some((key, key.also.iter().position(|other| *other == variable)?)))
 }
 
 /// The key of this name, or why there is none.
