@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Output};
 
-use super::process::{binary, command};
+use super::process::{binary, command, scratch};
 
 fn shipped() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../configs/macronode.toml")
@@ -76,7 +76,7 @@ fn check_says_ok_or_names_every_problem() {
     let shipped = shipped();
     let (code, out, err) = said(&config(&["check", shipped.to_str().expect("a plain path")], &[]));
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "ok\n", ""));
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let file = scratch.path().join("bad.toml");
     std::fs::write(&file, "[ledger]\nhtpp = \"x\"\nsegment_mib = 0\n").expect("written");
     let (code, out, err) = said(&config(&["check", file.to_str().expect("a plain path")], &[]));
@@ -88,7 +88,7 @@ fn check_says_ok_or_names_every_problem() {
 
 #[test]
 fn a_node_does_not_start_with_settings_that_do_not_hold() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let data = scratch.path().join("data");
     let file = scratch.path().join("no-profile.toml");
     std::fs::write(&file, "log = \"info\"\n").expect("written");

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     not_run,
-    process::{RunningNode, binary, command, until},
+    process::{RunningNode, binary, command, scratch, until},
 };
 
 /// Runs a node that is expected to end by itself; its exit code and last words.
@@ -21,7 +21,7 @@ fn refused(command: &mut Command) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn a_second_node_on_the_same_directory_is_told_who_has_it() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let node = RunningNode::start(scratch.path()).await;
     let (code, words) = refused(&mut command(scratch.path(), &[]));
     assert_eq!(code, Some(75), "{words}");
@@ -33,7 +33,7 @@ async fn a_second_node_on_the_same_directory_is_told_who_has_it() {
 #[tokio::test]
 async fn of_two_first_starts_at_once_one_serves() {
     for _ in 0..4 {
-        let scratch = tempfile::tempdir().expect("a temporary directory");
+        let scratch = scratch();
         let data = scratch.path().join("data");
         let start = || {
             let mut command = command(&data, &[]);
@@ -56,7 +56,7 @@ async fn of_two_first_starts_at_once_one_serves() {
 
 #[tokio::test]
 async fn a_taken_port_is_told_by_its_key() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("bound");
     for key in ["ledger.http", "wallet.admin"] {
@@ -72,7 +72,7 @@ async fn a_taken_port_is_told_by_its_key() {
 
 #[tokio::test]
 async fn lax_modes_are_refused_by_name() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let data = &scratch.path().join("data");
     let mut node = RunningNode::start(data).await;
     assert_eq!(node.stop().await.code(), Some(0));
@@ -99,7 +99,7 @@ async fn lax_modes_are_refused_by_name() {
 
 #[test]
 fn a_data_directory_that_cannot_be_one_is_refused() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let file = scratch.path().join("file");
     fs::write(&file, "in the way").expect("written");
     for data in [file.clone(), file.join("below")] {
@@ -112,7 +112,7 @@ fn a_data_directory_that_cannot_be_one_is_refused() {
 
 #[test]
 fn a_read_only_file_system_is_refused() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let place = scratch.path().join("mounted");
     fs::create_dir(&place).expect("made");
     let mut program = Command::new("unshare");

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     not_run,
-    process::{RunningNode, command, is_there, until},
+    process::{RunningNode, command, is_there, scratch, until},
 };
 
 /// Ports of the development defaults, and the names of the addresses in `run/endpoints.json`.
@@ -148,7 +148,7 @@ async fn the_tour_of_the_readme_is_true() {
     }
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
     let mut blocks = blocks(&fs::read_to_string(readme).expect("the README lies in the root")).into_iter();
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let prelude = blocks.next().expect("the tour begins with the token").script;
     let walk = Walk { home: scratch.path().into(), prelude };
     let mut node = RunningNode::start(&walk.data()).await;
@@ -176,7 +176,7 @@ async fn what_the_banner_offers_can_be_pasted() {
     if !is_there("curl") {
         return not_run("tour::what_the_banner_offers_can_be_pasted", "there is no `curl`");
     }
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let (data, said) = (scratch.path().join("data of a node"), scratch.path().join("said"));
     let mut started = command(&data, &[]);
     let node = RunningNode::spawn(started.stdout(fs::File::create(&said).expect("a file")), &data).await;
