@@ -55,6 +55,20 @@ async fn of_two_first_starts_at_once_one_serves() {
 }
 
 #[tokio::test]
+async fn a_node_that_nobody_listens_to_runs() {
+    let scratch = scratch();
+    let mut deaf = command(scratch.path(), &["log=trace"]);
+    let mut child = deaf.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    // The reading ends are closed: whatever it writes fails from here on.
+    drop((child.stdout.take(), child.stderr.take()));
+    let mut node = RunningNode::adopt(child, scratch.path()).await;
+    let issue = r#"{"to":"a","asset":"ron","amount_minor":"5"}"#;
+    let reply = node.wallet().await.post("/v1/issue", "k", issue.into()).await.expect("it listens");
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(node.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_taken_port_is_told_by_its_key() {
     let scratch = scratch();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");

@@ -20,6 +20,7 @@ mod process;
 mod readiness;
 mod signals;
 mod start_error;
+mod terminal;
 mod token;
 
 pub use cli::{Build, main};

@@ -15,17 +15,16 @@ use crate::{
     params::Params,
     signals::Signals,
     start_error::StartError,
-    token,
+    terminal, token,
 };
 
 /// Runs the node until SIGTERM or SIGINT.
-#[expect(clippy::print_stderr, reason = "the last word of a process that does not start")]
 pub(crate) fn run(build: &Build, params: &Params) -> ExitCode {
     match start(build, params) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(74),
         Err(error) => {
-            eprintln!("{}: {error}", build.service);
+            terminal::complain(&format!("{}: {error}\n", build.service));
             ExitCode::from(error.exit_code())
         }
     }
