@@ -52,6 +52,7 @@ pub fn create(disk: &mut Disk, geometry: Geometry) {
         geometry,
         frame_key: FRAME_KEY,
         ledger_secret: [0; 32],
+        log_key: [0; 32],
     };
     superblock.encode(&mut image);
     for copy in ImageCopy::BOTH {

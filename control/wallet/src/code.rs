@@ -110,6 +110,7 @@ impl Code {
             Reason::CapExhausted => Self::CapExhausted,
             Reason::UnknownKind => Self::UnknownKind,
             Reason::Busy => Self::Busy,
+            Reason::NoSpace => Self::Degraded,
             Reason::TooLarge => Self::TooLarge,
             Reason::Timeout => Self::Timeout,
             Reason::Internal => Self::Internal,
@@ -248,6 +249,7 @@ mod tests {
             (Reason::PolicyDenied, "forbidden"),
             (Reason::IdemConflict, "idempotency_mismatch"),
             (Reason::Archived, "not_found"),
+            (Reason::NoSpace, "degraded"),
         ];
         for reason in Reason::ALL {
             let renamed = renamed.iter().find(|(from, _)| *from == reason).map(|(_, word)| *word);
