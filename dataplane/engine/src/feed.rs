@@ -17,8 +17,6 @@ use crate::bell::Bell;
 pub(crate) enum News {
     /// A frame is durable.
     Frame(FedFrame),
-    /// This tree may be signed and served.
-    Published { size: u64, root: [u8; 32] },
     /// Nothing more will come.
     End,
 }
@@ -37,6 +35,8 @@ pub(crate) struct FedFrame {
 pub(crate) struct FeedLine {
     news: ArrayQueue<News>,
     back: ArrayQueue<(AlignedBuf, Vec<Hash>)>,
+    /// The newest tree that may be signed and served; an older one that nobody took is replaced.
+    published: ArrayQueue<(u64, Hash)>,
     follower: Arc<Bell>,
 }
 
@@ -44,7 +44,7 @@ impl FeedLine {
     /// A line that holds `capacity` pieces of news.
     pub(crate) fn new(capacity: usize, follower: Arc<Bell>) -> Arc<Self> {
         let (news, back) = (ArrayQueue::new(capacity), ArrayQueue::new(capacity + 1));
-        Arc::new(Self { news, back, follower })
+        Arc::new(Self { news, back, published: ArrayQueue::new(1), follower })
     }
 
     /// Sends news; gives it back if the follower lags.
@@ -52,6 +52,22 @@ impl FeedLine {
         let sent = self.news.push(news);
         self.follower.ring();
         sent
+    }
+
+    /// This tree may be signed and served. It is never lost on a follower that lags.
+    pub(crate) fn publish(&self, size: u64, root: Hash) {
+        self.published.force_push((size, root));
+        self.follower.ring();
+    }
+
+    /// The newest tree that may be signed, if it was not taken yet.
+    pub(crate) fn published(&self) -> Option<(u64, Hash)> {
+        self.published.pop()
+    }
+
+    /// Wakes the follower, to look at the board.
+    pub(crate) fn wake(&self) {
+        self.follower.ring();
     }
 
     /// A buffer that the follower is done with.
@@ -71,7 +87,7 @@ impl FeedLine {
 
     /// Whether there is news.
     pub(crate) fn has_news(&self) -> bool {
-        !self.news.is_empty()
+        !self.news.is_empty() || !self.published.is_empty()
     }
 
     /// Gives a buffer back.

@@ -36,8 +36,44 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// What was durable cannot be read.
-    #[error("the journal is damaged at {}: frame {} is not readable ({}), and {:?} knows it to have been durable; nothing was changed; restore from a backup", .0.at, .0.expected.0, .0.bad, .0.witness)]
+    #[error("the journal is damaged at segment:offset {}: frame {}, which begins with entry {}, is not there ({}), and {}; nothing was changed; restore the data directory from a backup", .0.at, .0.expected, .0.seq, .0.bad, .0.witness)]
     Rot(Rot),
+    /// The slot was written with another frame key than the superblock holds.
+    #[error(
+        "{path}: the superblock's frame key is not the one that this journal was written with; nothing was \
+         changed; put the superblock of this data directory back"
+    )]
+    FrameKey {
+        /// The superblock.
+        path: PathBuf,
+    },
+    /// The log is to be signed under another name or key than before.
+    #[error(
+        "the checkpoint key or ledger.origin is not the one that this ledger's roots were signed with; put \
+         keys/checkpoint.key back and set ledger.origin as it was, or nobody can check the receipts given out"
+    )]
+    LogKey,
+    /// A setting does not go with this host or this ledger.
+    #[error("{key} = {value}: {message}")]
+    Setting {
+        /// The dotted key.
+        key: &'static str,
+        /// Its value.
+        value: usize,
+        /// What is wrong, and what to do.
+        message: &'static str,
+    },
+    /// The process is short of descriptors or memory; nothing is wrong with the data.
+    #[error("{0}; raise the limit (`ulimit -n` for descriptors, memory otherwise) and start again")]
+    Shortage(DiskError),
+    /// The device does not give up the bytes.
+    #[error("the journal at {position} cannot be read: {error}; nothing was changed; see to the device")]
+    Unreadable {
+        /// Segment and offset.
+        position: String,
+        /// The kernel's words.
+        error: DiskError,
+    },
     /// The journal and the ledger's rules contradict each other.
     #[error(
         "the journal at {position} cannot be replayed: {detail}; nothing was changed; this is a defect or a forged journal"
@@ -106,6 +142,11 @@ impl OpenError {
             Self::Ring(_) => 89,
             Self::Time(_) => 90,
             Self::Disk(_) => 91,
+            Self::Shortage(_) => 92,
+            Self::Unreadable { .. } => 93,
+            Self::LogKey => 94,
+            Self::FrameKey { .. } => 95,
+            Self::Setting { .. } => 2,
         }
     }
 }
@@ -115,6 +156,7 @@ impl From<DiskError> for OpenError {
         use disk::Errno;
         match error {
             DiskError::Locked { path, holder } => Self::Locked { path, holder },
+            ref shortage if shortage.is_shortage() => Self::Shortage(error),
             DiskError::NoSpace { .. } => Self::NoSpace(error),
             DiskError::DirectRefused { path, .. } => Self::NoDirectIo { path },
             DiskError::UringDisabled { .. }

@@ -15,8 +15,8 @@ use super::{
     open::{Places, load_checkpoint},
 };
 use crate::{
-    frame_index::{FrameIndex, FrameRow},
-    tile_files::TileFiles,
+    derived::Derived,
+    frame_index::FrameRow,
 };
 
 /// Entries whose leaves and rows are gathered in memory before they are written out.
@@ -45,9 +45,18 @@ pub enum ReplayError {
         /// Its size.
         size: u64,
     },
-    /// A derived file cannot be written.
-    #[error("a derived file cannot be written: {0}")]
-    Derived(#[from] DiskError),
+    /// The caller has enough: nothing is wrong.
+    #[error("enough")]
+    Enough,
+}
+
+/// What a replay is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// State, tree and derived files.
+    All,
+    /// State and tree: for a checkpoint.
+    State,
 }
 
 /// State, tree and derived files up to the last frame taken.
@@ -57,10 +66,8 @@ pub struct Replay {
     pub ledger: Ledger,
     /// The tree's right edge.
     pub tree: Tree,
-    /// The tree's nodes.
-    pub(crate) tiles: TileFiles,
-    /// Where frames lie.
-    pub(crate) index: FrameIndex,
+    /// The tree's nodes, and where frames lie.
+    pub(crate) derived: Derived,
     /// The last frame.
     pub(crate) last: Option<LastFrame>,
     hash: HashKind,
@@ -80,34 +87,34 @@ pub(crate) struct LastFrame {
 impl Replay {
     /// Stands at the checkpoint, or at the beginning; `None` if the checkpoint's payload or the
     /// derived files do not bear it out.
-    pub(super) fn begin(
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read, or for want of descriptors or memory.
+    pub(crate) fn begin(
         params: &StoreParams,
         places: &Places,
         superblock: &Superblock,
         start: Option<&(Checkpoint, PathBuf)>,
         key: &FrameKey,
+        wanted: Wanted,
     ) -> Result<Option<Self>, DiskError> {
-        let rules = rules(params, superblock);
-        let mut tiles = TileFiles::open(&places.derived(), params.hash)?;
-        let mut index = FrameIndex::open(&places.derived().join("frames"))?;
+        let (rules, hash, directory) = (rules(params, superblock), params.hash, places.derived());
         let Some((checkpoint, path)) = start else {
-            let cut = tiles.cut(0)? && index.cut(Seq::ZERO)?;
-            assert!(cut, "derived files can always be emptied");
-            let (ledger, tree) = (Ledger::new(rules), Tree::new(params.hash));
-            return Ok(Some(Self {
-                ledger,
-                tree,
-                tiles,
-                index,
-                last: None,
-                hash: params.hash,
-                unflushed: 0,
-            }));
+            let derived = match wanted {
+                Wanted::State => Derived::absent(),
+                Wanted::All => Derived::empty(&directory, hash, superblock.ledger)?,
+            };
+            let (ledger, tree) = (Ledger::new(rules), Tree::new(hash));
+            return Ok(Some(Self { ledger, tree, derived, last: None, hash, unflushed: 0 }));
         };
-        if !(tiles.cut(checkpoint.tree_size)? && index.cut(checkpoint.through)?) {
-            tracing::warn!("tiles or frame index do not reach the checkpoint; they are derived anew");
-            return Ok(None);
-        }
+        let derived = match wanted {
+            Wanted::State => Some(Derived::absent()),
+            Wanted::All => {
+                let (size, root) = (checkpoint.tree_size, &checkpoint.root);
+                Derived::at(&directory, hash, superblock.ledger, size, root)?
+            }
+        };
+        let Some(derived) = derived else { return Ok(None) };
         let decode = |payload: &[u8]| match Ledger::decode_checkpoint(payload, rules) {
             Ok((ledger, tree)) if tree.root() == checkpoint.root => Some((ledger, tree)),
             Ok(_) => {
@@ -127,7 +134,7 @@ impl Replay {
             frame_bytes: 0,
             at: ledger.at(),
         };
-        Ok(Some(Self { ledger, tree, tiles, index, last: Some(last), hash: params.hash, unflushed: 0 }))
+        Ok(Some(Self { ledger, tree, derived, last: Some(last), hash, unflushed: 0 }))
     }
 
     /// Takes the next frame: every record through the rules, every leaf into the tree.
@@ -138,7 +145,7 @@ impl Replay {
         self.take_frame(&frame.header, frame.hash, frame.payload, frame.frame_bytes, &[])?;
         self.unflushed += u64::from(frame.header.count);
         if self.unflushed >= FLUSH_EVERY {
-            self.flush()?;
+            self.flush();
         }
         Ok(())
     }
@@ -159,7 +166,7 @@ impl Replay {
             return Err(ReplayError::Root { size: header.tree_size });
         }
         if header.count > 0 {
-            self.index.push(FrameRow {
+            self.derived.push_row(FrameRow {
                 first_seq: header.first_seq,
                 count: header.count,
                 segment: header.position.segment.0,
@@ -196,28 +203,34 @@ impl Replay {
                 None => ledger::record_leaf_hash(self.hash, &record),
             };
             self.tree.push(leaf);
-            self.tiles.push(leaf)?;
+            self.derived.push_leaf(leaf);
         }
         Ok(())
     }
 
     /// Writes the derived files out.
-    ///
-    /// # Errors
-    /// If they cannot be written.
-    pub(crate) fn flush(&mut self) -> Result<(), DiskError> {
+    pub(crate) fn flush(&mut self) {
         self.unflushed = 0;
-        self.tiles.flush()?;
-        self.index.flush()
+        self.derived.flush();
     }
 
-    /// Makes the derived files durable, as a checkpoint that vouches for them needs.
-    ///
-    /// # Errors
-    /// If they cannot be written or synced.
-    pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
-        self.tiles.sync()?;
-        self.index.sync()
+    /// The state as a checkpoint, header and payload; `None` before the first frame.
+    pub(crate) fn checkpoint(&self, superblock: &Superblock) -> Option<(Checkpoint, Vec<u8>)> {
+        let last = self.last?;
+        let size = self.tree.size();
+        let mut payload = Vec::new();
+        self.ledger.encode_checkpoint(&self.tree, &mut payload);
+        let checkpoint = Checkpoint {
+            ledger: superblock.ledger,
+            incarnation: superblock.incarnation,
+            frame: last.frame,
+            hash: last.hash,
+            position: last.position,
+            through: Seq(size),
+            tree_size: size,
+            root: self.tree.root(),
+        };
+        Some((checkpoint, payload))
     }
 }
 
