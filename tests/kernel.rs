@@ -6,8 +6,11 @@
 mod allocation;
 mod denied;
 mod failing;
+mod full;
 mod image;
+mod poisoned;
 mod rig;
+mod role;
 mod volumes;
 
 use std::io::Write;
