@@ -3,14 +3,20 @@
 //! Needs `macronode` beside the test binary, as `cargo xtask test` builds it. A test that this host
 //! has no means for says `not run: NAME: REASON`, and the test command counts it by name.
 
+mod full;
 mod kills;
 mod operators;
 mod payers;
+mod preparing;
 mod process;
+mod refusals;
+mod repairs;
+mod safe_mode;
 mod settings;
 mod starts;
 mod stops;
 mod tour;
+mod template;
 mod unprivileged;
 
 use std::io::Write;

@@ -7,7 +7,7 @@ mod allocation;
 mod denied;
 mod failing;
 mod full;
-mod image;
+pub(crate) mod image;
 mod poisoned;
 mod rig;
 mod role;
@@ -15,8 +15,13 @@ mod volumes;
 
 use std::io::Write;
 
-/// Names a test that could not run here.
+/// Names a test of this module that could not run here.
 fn not_run(name: &str, reason: impl std::fmt::Display) {
+    crate::kernel::cannot_run(&format!("kernel::{name}"), reason);
+}
+
+/// Names a test that could not run here.
+pub(crate) fn cannot_run(name: &str, reason: impl std::fmt::Display) {
     // Written to the stream itself: the harness captures what is printed by tests that pass.
-    writeln!(std::io::stderr(), "not run: kernel::{name}: {reason}").expect("standard error is open");
+    writeln!(std::io::stderr(), "not run: {name}: {reason}").expect("standard error is open");
 }

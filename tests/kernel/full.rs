@@ -108,12 +108,10 @@ fn pay_until_full_or(role: &LedgerRole, round: u32, most: i128) -> i128 {
 #[test]
 fn a_ledger_on_a_full_disk_declines_before_it_fails_and_goes_on_when_there_is_room() {
     disk::raise_memlock().expect("the limit can be raised to the hard one");
-    for (file_system, len_bytes) in FILE_SYSTEMS {
-        for io in [Io::Auto, Io::Pwrite] {
-            match Image::mount(file_system, len_bytes) {
-                Ok(image) => check(image.path(), io),
-                Err(reason) => super::not_run(&format!("full::{file_system}::{io:?}"), reason),
-            }
+    for ((file_system, len_bytes), io) in FILE_SYSTEMS.into_iter().zip([Io::Pwrite, Io::Auto]) {
+        match Image::mount(file_system, len_bytes) {
+            Ok(image) => check(image.path(), io),
+            Err(reason) => super::not_run(&format!("full::{file_system}::{io:?}"), reason),
         }
     }
 }

@@ -177,3 +177,84 @@ impl From<DiskError> for OpenError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use disk::{Errno, Operation};
+    use journal::{BadFrame, FrameError, FrameNumber, Position, Witness};
+    use model::{Seq, Timestamp};
+
+    use super::*;
+
+    fn refused(errno: Errno) -> OpenError {
+        let path = PathBuf::from("/data/ledger/slot");
+        if errno == Errno::NOSPC {
+            return DiskError::NoSpace { operation: Operation::Write, path, errno }.into();
+        }
+        DiskError::File { operation: Operation::Open, path, errno }.into()
+    }
+
+    fn every_error() -> Vec<OpenError> {
+        let path = || PathBuf::from("/data/ledger/superblock");
+        let rot = Rot {
+            at: Position::default(),
+            expected: FrameNumber(3),
+            seq: Seq(7),
+            bad: BadFrame::Frame(FrameError::Empty),
+            witness: Witness::Slot,
+            claimed: FrameNumber(9),
+        };
+        let position = || "0:4096".to_owned();
+        vec![
+            DiskError::Locked { path: path(), holder: "process 1".into() }.into(),
+            refused(Errno::ACCESS),
+            OpenError::Superblock { path: path(), error: ImageError::BothDamaged },
+            OpenError::SuperblockMissing { path: path() },
+            OpenError::Rot(rot),
+            OpenError::Replay { position: position(), detail: "another root".into() },
+            OpenError::Format { position: position(), format: 9 },
+            OpenError::Hash { found: "sha256" },
+            DiskError::DirectRefused { path: path(), align_bytes: None }.into(),
+            refused(Errno::NOSPC),
+            refused(Errno::ROFS),
+            DiskError::UringDisabled { level: 2 }.into(),
+            OpenError::Time(TimeJump { last: Timestamp(0), wall: Timestamp(9), allowed_secs: 1 }),
+            refused(Errno::NXIO),
+            refused(Errno::MFILE),
+            OpenError::Unreadable {
+                position: position(),
+                error: DiskError::File { operation: Operation::Read, path: path(), errno: Errno::IO },
+            },
+            OpenError::LogKey,
+            OpenError::FrameKey { path: path() },
+            OpenError::Setting { key: "ledger.keys_max", value: 1, message: "too few" },
+        ]
+    }
+
+    #[test]
+    fn every_exit_code_is_in_the_book_and_means_one_thing() {
+        let book = include_str!("../../../../docs/errors.md");
+        let (_, codes) = book.split_once("## Exit codes").expect("the section is there");
+        let mut seen: BTreeMap<u8, String> = BTreeMap::new();
+        for error in every_error() {
+            let code = error.exit_code();
+            assert!(codes.contains(&format!("\n| {code} |")), "{code} is not in docs/errors.md: {error}");
+            if let Some(other) = seen.insert(code, error.to_string()) {
+                panic!("{code} is {error}, and {other}");
+            }
+        }
+        for code in 80..=95_u8 {
+            assert!(seen.contains_key(&code), "{code} is not made by any error");
+        }
+    }
+
+    #[test]
+    fn a_shortage_is_never_taken_for_damage() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS] {
+            assert_eq!(refused(errno).exit_code(), 92);
+        }
+        assert_eq!(refused(Errno::PERM).exit_code(), 77);
+    }
+}

@@ -139,10 +139,13 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
     }
     let lock = acquire(&places.root.join(journal::LOCK_FILE))?;
     let (superblock, created) = superblock(params, &places, birth, log_key)?;
-    check_settings(params, &superblock, log_key)?;
+    check_settings(params, &superblock)?;
     check_memory(&rules(params, &superblock), COPIES)?;
     let key = FrameKey::new(&superblock.frame_key);
     let slot = slot(params, &places, &superblock, &key)?;
+    if superblock.log_key != [0; 32] && superblock.log_key != *log_key {
+        return Err(OpenError::LogKey);
+    }
 
     let mut replayed = replay(params, &places, &superblock, &key, slot.as_ref())?;
     let empty_root = params.hash.empty();
@@ -202,11 +205,8 @@ fn tidy_up(places: &Places) {
     }
 }
 
-fn check_settings(params: &StoreParams, superblock: &Superblock, log_key: &[u8; 32]) -> Result<(), OpenError> {
+fn check_settings(params: &StoreParams, superblock: &Superblock) -> Result<(), OpenError> {
     check_hash(params.hash, superblock.hash)?;
-    if superblock.log_key != [0; 32] && superblock.log_key != *log_key {
-        return Err(OpenError::LogKey);
-    }
     let segment_bytes = superblock.geometry.segment_bytes();
     if segment_bytes != params.segment_bytes {
         tracing::warn!(
