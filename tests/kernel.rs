@@ -17,7 +17,7 @@ use std::io::Write;
 
 /// Names a test of this module that could not run here.
 fn not_run(name: &str, reason: impl std::fmt::Display) {
-    crate::kernel::cannot_run(&format!("kernel::{name}"), reason);
+    cannot_run(&format!("kernel::{name}"), reason);
 }
 
 /// Names a test that could not run here.
