@@ -121,7 +121,8 @@ impl LedgerTelemetry {
 
     /// Shows how the ledger is; called when the metrics are read.
     pub fn observe(&self, status: &wire::Status) {
-        self.safe_mode.set(i64::from(status.refusing == Some(model::Reason::SafeMode)));
+        let reasons = [Some(model::Reason::SafeMode), Some(model::Reason::NoSpace)];
+        self.safe_mode.set(i64::from(reasons.contains(&status.refusing)));
         self.committed_size.set(i64::try_from(status.committed.size).unwrap_or(i64::MAX));
         self.queue_depth.set(i64::try_from(status.intake_depth).unwrap_or(i64::MAX));
         self.queue_capacity.set(i64::try_from(status.intake_capacity).unwrap_or(i64::MAX));
