@@ -15,13 +15,8 @@ mod volumes;
 
 use std::io::Write;
 
-/// Names a test of this module that could not run here.
-fn not_run(name: &str, reason: impl std::fmt::Display) {
-    cannot_run(&format!("kernel::{name}"), reason);
-}
-
 /// Names a test that could not run here.
-pub(crate) fn cannot_run(name: &str, reason: impl std::fmt::Display) {
+fn not_run(name: &str, reason: impl std::fmt::Display) {
     // Written to the stream itself: the harness captures what is printed by tests that pass.
-    writeln!(std::io::stderr(), "not run: {name}: {reason}").expect("standard error is open");
+    writeln!(std::io::stderr(), "not run: kernel::{name}: {reason}").expect("standard error is open");
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use journal::{Checkpoint, FrameHash, FrameNumber, IMAGE_BYTES, ImageCopy, SegmentNumber, Slot, Tail, Witness};
+use journal::{
+    Checkpoint, FrameHash, FrameNumber, IMAGE_BYTES, ImageCopy, SegmentNumber, Slot, Tail, Witness,
+};
 use model::Seq;
 use tests::{
     damage::Damage,

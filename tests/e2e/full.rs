@@ -8,11 +8,11 @@ use std::{fs, io::Write, path::Path, process::Command};
 
 use client::Client;
 
+use super::not_run;
 use super::{
-    process::{RunningNode, command, ended, until},
+    process::{RunningNode, command, ended},
     template::{SETTINGS, issue, paid, pay},
 };
-use crate::kernel::cannot_run;
 
 /// A file system in memory of a given size; unmounted with this value.
 struct SmallDisk {
@@ -104,7 +104,7 @@ async fn shows(node: &RunningNode, lines: &[&str]) {
 async fn a_full_disk_refuses_new_entries_and_nothing_else() {
     let disk = match SmallDisk::mount(10 << 10) {
         Ok(disk) => disk,
-        Err(reason) => return cannot_run("e2e::full", reason),
+        Err(reason) => return not_run("full", reason),
     };
     let mut node = RunningNode::start_with(&disk.path().join("data"), &SETTINGS).await;
     let mut wallet = node.wallet().await;
@@ -155,7 +155,7 @@ async fn a_disk_without_room_for_the_first_segment_is_told() {
     // Room for keys, superblock and slot, and none for a segment.
     let disk = match SmallDisk::mount(600) {
         Ok(disk) => disk,
-        Err(reason) => return cannot_run("e2e::full::first", reason),
+        Err(reason) => return not_run("full::first", reason),
     };
     let mut node = RunningNode::start_with(&disk.path().join("data"), &SETTINGS).await;
     let mut last = (0, String::new());
@@ -177,24 +177,4 @@ async fn a_disk_without_room_for_the_first_segment_is_told() {
     disk.fill("hog");
     let mut process = command(&disk.path().join("data"), &SETTINGS).spawn().expect("it starts");
     assert_eq!(ended(&mut process).await.code(), Some(87));
-}
-
-#[tokio::test]
-async fn a_disk_that_is_read_only_is_told() {
-    let disk = match SmallDisk::mount(8 << 10) {
-        Ok(disk) => disk,
-        Err(reason) => return cannot_run("e2e::full::read_only", reason),
-    };
-    let data = disk.path().join("data");
-    let mut node = RunningNode::start_with(&data, &SETTINGS).await;
-    assert_eq!(node.stop().await.code(), Some(0));
-    // A ring gives its files back a moment after its process has ended; until then the disk is in use.
-    until("it can be made read-only", || {
-        let remount = Command::new("mount").args(["-o", "remount,ro"]).arg(disk.path()).output();
-        remount.expect("mount starts").status.success().then_some(())
-    })
-    .await;
-    let mut process = command(&data, &SETTINGS).spawn().expect("it starts");
-    let status = until("it ends", || process.try_wait().expect("a child of ours")).await;
-    assert_eq!(status.code(), Some(88));
 }

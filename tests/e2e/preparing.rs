@@ -2,7 +2,7 @@
 
 use super::{
     process::{RunningNode, until},
-    template::{files, issue, pay, paid, scratch},
+    template::{files, issue, paid, pay, scratch},
 };
 
 /// Large enough that a kill right after the start comes in the middle of it.

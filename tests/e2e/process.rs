@@ -153,7 +153,7 @@ pub(crate) fn is_root() -> bool {
 }
 
 /// Waits for the end of a process.
-async fn ended(process: &mut Child) -> ExitStatus {
+pub(crate) async fn ended(process: &mut Child) -> ExitStatus {
     until("the process ends", || process.try_wait().expect("a child of ours")).await
 }
 

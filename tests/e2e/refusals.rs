@@ -161,18 +161,11 @@ async fn too_few_descriptors_are_not_taken_for_damage() {
     let data = template.copy("descriptors");
     for count in [8, 10, 12] {
         let limited = limited(&format!("ulimit -n {count}"), &command(&data, &SETTINGS));
-        must_refuse(&format!("{count} descriptors"), limited, 92, &["Too many open files", "ulimit -n"]).await;
+        must_refuse(&format!("{count} descriptors"), limited, 92, &["Too many open files", "ulimit -n"])
+            .await;
     }
     let mut node = RunningNode::start_with(&data, &SETTINGS).await;
     assert_eq!(node.stop().await.code(), Some(0));
-}
-
-#[tokio::test]
-async fn a_second_process_is_told_who_is_first() {
-    let home = scratch();
-    let data = home.path().join("data");
-    let node = RunningNode::start_with(&data, &SETTINGS).await;
-    must_refuse("locked", command(&data, &SETTINGS), 75, &["in use", &node.pid().to_string()]).await;
 }
 
 #[tokio::test]
@@ -183,13 +176,14 @@ async fn files_that_may_not_be_read_are_named() {
     let nobody = 65_534;
     let own = |path: &Path| std::os::unix::fs::chown(path, Some(nobody), Some(nobody)).is_ok();
     let mut owned = own(&data);
-    for directory in ["", "ledger", "ledger/segments", "ledger/checkpoints", "keys", "run", "ledger/derived"] {
+    for directory in ["", "ledger", "ledger/segments", "ledger/checkpoints", "keys", "run", "ledger/derived"]
+    {
         owned &= own(&data.join(directory));
         owned &= files(&data.join(directory)).iter().all(|path| own(path));
     }
     let home = data.parent().expect("it has one");
     if !owned || fs::set_permissions(home, fs::Permissions::from_mode(0o755)).is_err() {
-        crate::kernel::cannot_run("e2e::refusals::files_that_may_not_be_read", "not root");
+        super::not_run("refusals::files_that_may_not_be_read", "not root");
         return;
     }
     let segment = data.join("ledger/segments/0000000000.segment");
@@ -199,7 +193,7 @@ async fn files_that_may_not_be_read_are_named() {
     match command.stdout(Stdio::null()).stderr(Stdio::null()).spawn() {
         Ok(mut process) => drop(ended(&mut process).await),
         Err(error) => {
-            crate::kernel::cannot_run("e2e::refusals::files_that_may_not_be_read", error);
+            super::not_run("refusals::files_that_may_not_be_read", error);
             return;
         }
     }

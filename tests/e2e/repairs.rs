@@ -54,12 +54,16 @@ async fn check(name: &str, data: &Path, mended: Mended) {
 async fn one_bad_copy_and_lost_derived_files_are_survived_and_mended() {
     let template = Template::new().await;
     let cases: [(&str, Damage, Mended); 11] = [
-        ("first superblock", |data| flip(&data.join("ledger/superblock"), 100), |data| {
-            both_copies_are_whole("superblock", data)
-        }),
-        ("second superblock", |data| flip(&data.join("ledger/superblock"), SECOND_COPY + 9), |data| {
-            both_copies_are_whole("superblock", data)
-        }),
+        (
+            "first superblock",
+            |data| flip(&data.join("ledger/superblock"), 100),
+            |data| both_copies_are_whole("superblock", data),
+        ),
+        (
+            "second superblock",
+            |data| flip(&data.join("ledger/superblock"), SECOND_COPY + 9),
+            |data| both_copies_are_whole("superblock", data),
+        ),
         ("the newest checkpoint", |data| flip(&newest_checkpoint(data), 300), |_| true),
         ("a checkpoint's header", |data| flip(&newest_checkpoint(data), 30), |_| true),
         (

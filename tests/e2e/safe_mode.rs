@@ -1,18 +1,19 @@
 //! The real binary whose disk goes away under load: it stays up, says so, serves reads, and ends with
 //! 74.
 
+use super::not_run;
 use super::{
     process::RunningNode,
     template::{SETTINGS, issue, paid, pay},
 };
-use crate::kernel::{image::Image, cannot_run};
+use crate::kernel::image::Image;
 
 #[tokio::test]
 async fn a_disk_that_goes_away_leaves_a_node_that_serves_reads_and_ends_with_74() {
-    let name = "e2e::safe_mode";
+    let name = "safe_mode";
     let image = match Image::mount("ext4", 64 << 20) {
         Ok(image) => image,
-        Err(reason) => return cannot_run(name, reason),
+        Err(reason) => return not_run(name, reason),
     };
     let mut node = RunningNode::start_with(&image.path().join("data"), &SETTINGS).await;
     let mut wallet = node.wallet().await;
@@ -23,7 +24,7 @@ async fn a_disk_that_goes_away_leaves_a_node_that_serves_reads_and_ends_with_74(
         answered += 1;
     }
     if let Err(reason) = image.shut_down() {
-        return cannot_run(name, reason);
+        return not_run(name, reason);
     }
     // The first whose write fails has an open fate; before it any number may be taken.
     let mut open = 0;

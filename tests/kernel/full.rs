@@ -31,13 +31,12 @@ fn fill(path: &Path, mut enough: impl FnMut() -> bool) {
 fn pay_until_full(role: &LedgerRole, round: &str) -> i128 {
     let mut paid = 0;
     loop {
-        match pay(role, &format!("{round}-{paid}")) {
-            Outcome::Decided { .. } => paid += 1,
-            outcome => {
-                assert!(declined(&outcome, Reason::NoSpace), "{outcome:?}");
-                return paid;
-            }
+        let outcome = pay(role, &format!("{round}-{paid}"));
+        if !matches!(outcome, Outcome::Decided { .. }) {
+            assert!(declined(&outcome, Reason::NoSpace), "{outcome:?}");
+            return paid;
         }
+        paid += 1;
         assert!(paid < 100_000, "the disk is never full");
     }
 }
@@ -48,16 +47,15 @@ fn check_full(role: &LedgerRole, so_far: i128) -> i128 {
     let mut paid_now = so_far;
     for number in 0..20 {
         assert!(matches!(pay(role, "first-0"), Outcome::Replayed { .. }));
-        match pay(role, &format!("full-{number}")) {
-            Outcome::Decided { .. } => paid_now += 1,
-            outcome => assert!(declined(&outcome, Reason::NoSpace), "{outcome:?}"),
-        }
+        let outcome = pay(role, &format!("full-{number}"));
+        let taken = matches!(outcome, Outcome::Decided { .. });
+        assert!(taken || declined(&outcome, Reason::NoSpace), "{outcome:?}");
+        paid_now += i128::from(taken);
         assert_eq!(paid(role), paid_now);
     }
-    match read(role, ReadAsk::EntryProof(durable(role))) {
-        Found::EntryProof(Some(proof)) => assert_eq!(proof.proof.root, proof.checkpoint.root),
-        other => panic!("the proof of a durable entry: {other:?}"),
-    }
+    let found = read(role, ReadAsk::EntryProof(durable(role)));
+    let Found::EntryProof(Some(proof)) = found else { panic!("the proof of a durable entry: {found:?}") };
+    assert_eq!(proof.proof.root, proof.checkpoint.root);
     paid_now
 }
 
@@ -79,9 +77,9 @@ fn check(home: &Path, io: Io) {
     let paid = check_full(&role, paid);
 
     std::fs::remove_file(&hog).expect("it is there");
-    let again = until("writes go on", || match pay(&role, "again") {
-        Outcome::Declined(declined) if declined.reason == Reason::NoSpace => None,
-        outcome => Some(outcome),
+    let again = until("writes go on", || {
+        let outcome = pay(&role, "again");
+        (!declined(&outcome, Reason::NoSpace)).then_some(outcome)
     });
     assert!(matches!(again, Outcome::Decided { .. }), "{again:?}");
     until("the board says so", || (role.board.refusing().is_none()).then_some(()));

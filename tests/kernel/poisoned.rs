@@ -23,14 +23,13 @@ use super::role::{declined, durable, fund, paid, pay, read, start, until};
 fn pay_until_poisoned(role: &LedgerRole) -> (i128, bool) {
     let mut paid = 0;
     loop {
-        match pay(role, &format!("under-way-{paid}")) {
-            Outcome::Decided { .. } => paid += 1,
-            Outcome::Unknown => return (paid, true),
-            outcome => {
-                assert!(declined(&outcome, Reason::SafeMode), "{outcome:?}");
-                return (paid, false);
-            }
+        let outcome = pay(role, &format!("under-way-{paid}"));
+        if !matches!(outcome, Outcome::Decided { .. }) {
+            let open = outcome == Outcome::Unknown;
+            assert!(open || declined(&outcome, Reason::SafeMode), "{outcome:?}");
+            return (paid, open);
         }
+        paid += 1;
     }
 }
 
@@ -43,14 +42,11 @@ fn check_poisoned(role: &LedgerRole, paid_before: i128) {
     }
     assert_eq!(paid(role), paid_before, "reads are of the durable view");
     for seq in (1..=durable(role).0 + 1).map(Seq) {
-        match read(role, ReadAsk::EntryProof(seq)) {
-            Found::EntryProof(_) | Found::Refused(Reason::SafeMode) => {}
-            other => panic!("the proof of {seq}: {other:?}"),
-        }
-        match read(role, ReadAsk::Entry(seq)) {
-            Found::Entry(_) | Found::Refused(Reason::SafeMode) => {}
-            other => panic!("entry {seq}: {other:?}"),
-        }
+        let proof = read(role, ReadAsk::EntryProof(seq));
+        let answered = matches!(proof, Found::EntryProof(_) | Found::Refused(Reason::SafeMode));
+        assert!(answered, "the proof of {seq}: {proof:?}");
+        let entry = read(role, ReadAsk::Entry(seq));
+        assert!(matches!(entry, Found::Entry(_) | Found::Refused(Reason::SafeMode)), "{seq}: {entry:?}");
     }
     assert!(matches!(read(role, ReadAsk::Checkpoint), Found::Checkpoint(_)));
 }
@@ -152,6 +148,6 @@ fn a_ring_that_fails_is_not_asked_again_and_the_ledger_answers() {
     assert!(!role.stop());
     // The next start finds everything that was answered.
     let role = start(&home.path().join("ledger"), Io::Pwrite, Box::new(NoObserver));
-    assert!(paid(&role) >= 1 + more);
+    assert!(paid(&role) > more);
     assert!(role.stop());
 }

@@ -71,10 +71,9 @@ pub(super) fn read(role: &LedgerRole, ask: ReadAsk) -> Found {
 /// The balance of `bob`, zero before his account is open.
 pub(super) fn paid(role: &LedgerRole) -> i128 {
     let ask = ReadAsk::Account(name("bob"), Asset::parse("ron").expect("a good asset"));
-    match read(role, ask) {
-        Found::Account(account) => account.map_or(0, |account| account.balance.units()),
-        other => panic!("{other:?}"),
-    }
+    let found = read(role, ask);
+    let Found::Account(account) = found else { panic!("{found:?}") };
+    account.map_or(0, |account| account.balance.units())
 }
 
 /// The last entry that is durable.

@@ -18,8 +18,8 @@ use crate::{
     bell::Bell,
     derived,
     store::{
-        OpenError, Places, Replay, ReplayError, Segments, StoreParams, Wanted, check_memory, checkpoints, rules,
-        write_checkpoint,
+        OpenError, Places, Replay, ReplayError, Segments, StoreParams, Wanted, check_memory, checkpoints,
+        rules, write_checkpoint,
     },
 };
 

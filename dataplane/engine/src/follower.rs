@@ -162,8 +162,7 @@ impl Follower {
             let payload_bytes = usize::try_from(parsed.header.payload_bytes).expect("a frame is in memory");
             let payload = buffer.get(HEADER_BYTES..HEADER_BYTES + payload_bytes).expect("sealed whole");
             assert_eq!(parsed.header.position, position);
-            let taken =
-                self.replay.take_frame(&parsed.header, parsed.hash, payload, frame_bytes, &leaves);
+            let taken = self.replay.take_frame(&parsed.header, parsed.hash, payload, frame_bytes, &leaves);
             self.must_follow(taken);
         }
         self.feed.give_back(buffer, leaves);
@@ -189,7 +188,9 @@ impl Follower {
             Err(error) => {
                 if !self.state.behind {
                     let size = self.replay.tree.size();
-                    tracing::error!("reads stand at entry {size}, what is durable after it is unread: {error}");
+                    tracing::error!(
+                        "reads stand at entry {size}, what is durable after it is unread: {error}"
+                    );
                 }
                 self.state.behind = true;
             }
@@ -435,7 +436,9 @@ impl Follower {
                 Ok(None)
             }
             Err(error) => {
-                self.replay.derived.give_up(format!("no proof of entry {seq} in the tree of {size}: {error}"));
+                self.replay
+                    .derived
+                    .give_up(format!("no proof of entry {seq} in the tree of {size}: {error}"));
                 self.look_at_derived();
                 Ok(None)
             }

@@ -10,7 +10,7 @@ mod read;
 pub mod usage;
 
 pub use ledger::{
-    AccountState, Answer, Ask, Call, CallId, Checkpoint, Committed, EntryProof, Group, Health, InclusionProof,
-    Root, Status, StoredEntry,
+    AccountState, Answer, Ask, Call, CallId, Checkpoint, Committed, EntryProof, Group, Health,
+    InclusionProof, Root, Status, StoredEntry,
 };
 pub use read::{Found, ROOTS_MAX, ReadAnswer, ReadAsk, ReadCall};

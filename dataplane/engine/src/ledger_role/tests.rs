@@ -256,9 +256,8 @@ fn a_group_that_no_frame_holds_is_refused_and_blocks_nobody() {
     let role = start(&scratch.0, Io::Pwrite);
     ask(&role, vec![request(Kind::Mint, "@issuance", "alice", 1_000_000, "m")]);
     // Frames are as long as a segment at most, which is 1 MiB here.
-    let transfers: Vec<_> = (0..4_000)
-        .map(|number| request(Kind::Transfer, "alice", "bob", 1, &format!("g-{number}")))
-        .collect();
+    let transfers: Vec<_> =
+        (0..4_000).map(|number| request(Kind::Transfer, "alice", "bob", 1, &format!("g-{number}"))).collect();
     let answer = ask(&role, transfers);
     assert!(answer.outcomes.iter().all(|outcome| matches!(
         outcome,
@@ -279,9 +278,12 @@ fn bounds_below_what_the_journal_holds_are_told_by_key() {
         .collect();
     ask(&role, transfers);
     assert!(role.stop());
-    for change in [|params: &mut LedgerParams| params.store.accounts_max = 10, |params: &mut LedgerParams| {
-        params.store.keys_max = 10;
-    }] {
+    for change in [
+        |params: &mut LedgerParams| params.store.accounts_max = 10,
+        |params: &mut LedgerParams| {
+            params.store.keys_max = 10;
+        },
+    ] {
         let error = try_start(&scratch.0, Io::Pwrite, change).unwrap_err();
         assert!(matches!(error, OpenError::Setting { key: "ledger.accounts_max", .. }), "{error}");
         assert_eq!(error.exit_code(), 2);

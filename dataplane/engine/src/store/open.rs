@@ -156,8 +156,7 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
     // The order that the simulator proves: what was read is made durable, then the new epoch, and
     // only then is anything cut.
     flush(params, &places, &replayed.recovered)?;
-    let superblock =
-        Superblock { epoch: replayed.recovered.next_epoch, log_key: *log_key, ..superblock };
+    let superblock = Superblock { epoch: replayed.recovered.next_epoch, log_key: *log_key, ..superblock };
     write_superblock(params, &places, &superblock)?;
     let cut = cut_tail(params, &places, &superblock, &replayed.recovered)?;
     tidy_up(&places);
@@ -354,7 +353,8 @@ fn replay(
     let frame_max = named.first().map_or(FrameNumber::ZERO, |(checkpoint, _)| checkpoint.frame);
     let starts = named.into_iter().map(Some).chain([None]);
     for start in starts {
-        let Some(mut state) = Replay::begin(params, places, superblock, start.as_ref(), key, Wanted::All)? else {
+        let Some(mut state) = Replay::begin(params, places, superblock, start.as_ref(), key, Wanted::All)?
+        else {
             continue;
         };
         let checkpoint = start.as_ref().map(|(checkpoint, _)| checkpoint);
@@ -401,7 +401,9 @@ fn refused(params: &StoreParams, error: RecoveryError<ReplayError>, segments: &m
         RecoveryError::Read { segment, offset, failure } => {
             let position = format!("{segment}:{offset}");
             let error = segments.take_failure();
-            match error.unwrap_or_else(|| panic!("a read of segment {segment} that failed is kept: {failure:?}")) {
+            match error
+                .unwrap_or_else(|| panic!("a read of segment {segment} that failed is kept: {failure:?}"))
+            {
                 error if error.is_shortage() => OpenError::Shortage(error),
                 error if error.is_denied() => OpenError::Permission(error),
                 error => OpenError::Unreadable { position, error },

@@ -14,10 +14,7 @@ use super::{
     StoreParams,
     open::{Places, load_checkpoint},
 };
-use crate::{
-    derived::Derived,
-    frame_index::FrameRow,
-};
+use crate::{derived::Derived, frame_index::FrameRow};
 
 /// Entries whose leaves and rows are gathered in memory before they are written out.
 const FLUSH_EVERY: u64 = 65_536;

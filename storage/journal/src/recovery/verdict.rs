@@ -67,9 +67,9 @@ impl fmt::Display for Witness {
             Self::Slot => f.write_str("the frontier slot knows it to have been durable"),
             Self::LaterFrame(at) => write!(f, "a later frame, at {at}, knows it to have been durable"),
             Self::Checkpoint => f.write_str("a checkpoint contains it"),
-            Self::SlotLost => {
-                f.write_str("neither copy of the frontier slot can be read, so nobody can say what was durable")
-            }
+            Self::SlotLost => f.write_str(
+                "neither copy of the frontier slot can be read, so nobody can say what was durable",
+            ),
             Self::SegmentLost(segment) => write!(f, "segment {segment} was announced, and its file is gone"),
             Self::SlotContradicts => {
                 f.write_str("the frontier slot names another hash or root than the journal has")
