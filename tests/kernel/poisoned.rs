@@ -14,7 +14,7 @@ use disk::{Errno, Io};
 use engine::{CommitObserver, LedgerRole, NoObserver, is_uring};
 use model::{Outcome, Reason, Seq};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
-use wire::{Found, ReadAsk};
+use wire::{CallId, Found, ReadAsk, ReadCall};
 
 use super::image::{FILE_SYSTEMS, Image};
 use super::role::{declined, durable, fund, paid, pay, read, start, until};
@@ -137,9 +137,13 @@ fn a_ring_that_fails_is_not_asked_again_and_the_ledger_answers() {
     }
     fund(&role);
     assert!(matches!(pay(&role, "before"), Outcome::Decided { .. }));
+    // A proof that waits for its root to be published while the ring goes away has an answer too.
+    role.reads.ask(ReadCall { id: CallId(5), ask: ReadAsk::EntryProof(durable(&role)) }).expect("room");
     now.store(true, Ordering::Release);
     let (more, _) = pay_until_poisoned(&role);
     assert_eq!(*result.lock().expect("nobody panics with it"), Some(Ok(())), "the filter is in force");
+    let proof = until("the proof that waited", || role.reads.answer()).found;
+    assert!(matches!(proof, Found::EntryProof(Some(_)) | Found::Refused(Reason::SafeMode)), "{proof:?}");
     check_poisoned(&role, 1 + more);
     let before = sleeps("committer");
     until("the committer sleeps instead of asking a dead ring again and again", || {

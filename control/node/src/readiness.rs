@@ -70,3 +70,40 @@ impl Role for WalletReadiness {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::{Incarnation, LedgerId, Reason};
+    use wire::{Committed, Health};
+
+    use super::*;
+
+    #[test]
+    fn what_is_worst_is_told() {
+        let status = |refusing, health| Status {
+            ledger: LedgerId([1; 16]),
+            incarnation: Incarnation(1),
+            accepting: refusing.is_none(),
+            refusing,
+            committed: Committed::default(),
+            intake_depth: 0,
+            intake_capacity: 1,
+            committer_lag_millis: 0,
+            health,
+        };
+        let well = Health::default();
+        let low = Health { space_low: true, clock_ahead_millis: CLOCK_MILLIS, derived_lost: true };
+        for (refusing, health, expected) in [
+            (None, well, ""),
+            (Some(Reason::NoSpace), low, "no_space"),
+            (Some(Reason::SafeMode), well, "safe_mode"),
+            (None, low, "space_low"),
+            (None, Health { space_low: false, ..low }, "clock_ahead"),
+            (None, Health { clock_ahead_millis: -CLOCK_MILLIS, ..well }, "clock_behind"),
+            (None, Health { clock_ahead_millis: CLOCK_MILLIS - 1, ..well }, ""),
+            (None, Health { derived_lost: true, ..well }, "derived_lost"),
+        ] {
+            assert_eq!(reason(&status(refusing, health)), expected);
+        }
+    }
+}

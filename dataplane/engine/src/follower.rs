@@ -39,6 +39,8 @@ enum FollowError {
     Derived(#[from] DerivedError),
     #[error("the journal has no frame {frame} at {position}, though it is durable: {detail}")]
     Missing { frame: u64, position: Position, detail: String },
+    #[error("entry {seq} cannot be read at {position}: {detail}")]
+    Entry { seq: Seq, position: Position, detail: String },
 }
 
 /// Everything the thread owns.
@@ -366,15 +368,20 @@ impl Follower {
         let place = Position { segment: journal::SegmentNumber(row.segment), offset: row.offset };
         let bytes = self.read_frame(place)?;
         let found = self.entry_in(&bytes, seq, row.first_seq);
+        let found = found.map_err(|detail| FollowError::Entry { seq, position: place, detail })?;
         self.state.cached = Some((place, bytes));
         Ok(found)
     }
 
-    fn entry_in(&self, bytes: &[u8], seq: Seq, first: Seq) -> Option<(StoredEntry, Vec<u8>)> {
-        let frame = journal::open(bytes, &self.key, self.geometry()).ok()?;
-        let batch = BatchView::parse(frame.payload).ok()?;
-        let index = usize::try_from(seq.0.checked_sub(first.0)?).ok()?;
-        let RecordRef::Posting(posting) = batch.get(index)?.ok()? else { return None };
+    /// The entry in the frame that the index leads to; `None` if it is a slice.
+    fn entry_in(&self, bytes: &[u8], seq: Seq, first: Seq) -> Result<Option<(StoredEntry, Vec<u8>)>, String> {
+        let frame = journal::open(bytes, &self.key, self.geometry()).map_err(|error| error.to_string())?;
+        let batch = BatchView::parse(frame.payload).map_err(|error| error.to_string())?;
+        let index = seq.0.checked_sub(first.0).and_then(|index| usize::try_from(index).ok());
+        let record = index.and_then(|index| batch.get(index)).ok_or("the frame holds other entries")?;
+        let RecordRef::Posting(posting) = record.map_err(|error| error.to_string())? else {
+            return Ok(None);
+        };
         assert_eq!(posting.head.seq, seq, "the index leads to the entry");
         let data = ledger::leaf_data(self.hash, &posting);
         let name = |side: &model::Side| self.replay.ledger.name(side.account);
@@ -384,7 +391,7 @@ impl Follower {
             debit: name(&posting.debit),
             credit: name(&posting.credit),
         };
-        Some((entry, data.as_bytes().to_vec()))
+        Ok(Some((entry, data.as_bytes().to_vec())))
     }
 
     fn entry_proof(&mut self, id: CallId, seq: Seq) -> Result<Option<Found>, FollowError> {

@@ -425,7 +425,7 @@ pub(crate) fn checkpoints(
         if checkpoint_frame(&entry.name).is_none() {
             continue;
         }
-        let bytes = directory::read_file(&path, CHECKPOINT_BYTES_MAX)?;
+        let Some(bytes) = read_checkpoint(&path)? else { continue };
         match Checkpoint::decode_header(&bytes, key, superblock.ledger) {
             Ok(checkpoint) => named.push((checkpoint, path)),
             Err(error) => tracing::warn!(path = %path.display(), "checkpoint is left out: {error}"),
@@ -433,6 +433,18 @@ pub(crate) fn checkpoints(
     }
     named.sort_unstable_by_key(|(checkpoint, _)| std::cmp::Reverse(checkpoint.frame));
     Ok(named)
+}
+
+/// The bytes of a checkpoint; `None` if they cannot be had: then another one counts, or none.
+fn read_checkpoint(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+    match directory::read_file(path, CHECKPOINT_BYTES_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_shortage() => Err(error),
+        Err(error) => {
+            tracing::warn!("checkpoint is left out: {error}");
+            Ok(None)
+        }
+    }
 }
 
 /// Writes a checkpoint of `ledger` durably and removes all but the newest two.
@@ -506,7 +518,7 @@ pub(crate) fn load_checkpoint(
     key: &FrameKey,
     decode: impl FnOnce(&[u8]) -> Option<(Ledger, Tree)>,
 ) -> Result<Option<(Ledger, Tree)>, DiskError> {
-    let bytes = directory::read_file(path, CHECKPOINT_BYTES_MAX)?;
+    let Some(bytes) = read_checkpoint(path)? else { return Ok(None) };
     match Checkpoint::decode(&bytes, key, superblock.ledger) {
         Ok((_, payload)) => Ok(decode(payload)),
         Err(error) => {
