@@ -31,6 +31,7 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tlog_proof;
+mod unread;
 mod usage_routes;
 mod wallet_routes;
 

@@ -1,8 +1,9 @@
 //! `serve`: accepts connections on one listener and hands their requests to a `Site`.
 //!
-//! Holds: at most `connections_max` connections, each with bounded buffers and deadlines; a stop
-//! lets requests in work finish within `drain_timeout` and then cuts what is left. Leaves to
-//! others: what a request means (`Site`), when to stop (`node`).
+//! Holds: at most `connections_max` connections, each with bounded buffers and deadlines; a peer
+//! that closed its sending side gets its answers; what was answered is not lost to bytes that
+//! nobody read; a stop lets requests in work finish within `drain_timeout` and then cuts what is
+//! left. Leaves to others: what a request means (`Site`), when to stop (`node`).
 
 use std::sync::Arc;
 
@@ -19,8 +20,10 @@ use tokio::{
 use crate::{
     HttpParams, Site,
     pace::{Pace, PacedStream},
-    status,
+    unread::UnreadStream,
 };
+
+use wallet::Code;
 
 /// Bytes that one connection buffers of a request's head and body at most.
 const CONNECTION_BUFFER_BYTES: usize = 32 << 10;
@@ -86,8 +89,10 @@ async fn converse(stream: TcpStream, site: Arc<Site>, params: HttpParams, mut st
         tracing::debug!(%error, "a connection died before its first request");
         return;
     }
+    let _connected = site.connected();
     let pace = Arc::new(Pace::default());
-    let io = TokioIo::new(PacedStream::new(stream, Arc::clone(&pace), &params));
+    let stream = PacedStream::new(stream, Arc::clone(&pace), &params);
+    let io = TokioIo::new(UnreadStream::new(stream, Arc::clone(&pace), Arc::clone(&site)));
     let handler = service_fn(|request: hyper::Request<Incoming>| {
         let serving = pace.serve();
         let site = &site;
@@ -97,8 +102,10 @@ async fn converse(stream: TcpStream, site: Arc<Site>, params: HttpParams, mut st
             Ok::<_, std::convert::Infallible>(response)
         }
     });
-    let connection =
-        http1::Builder::new().max_buf_size(CONNECTION_BUFFER_BYTES).serve_connection(io, handler);
+    let connection = http1::Builder::new()
+        .max_buf_size(CONNECTION_BUFFER_BYTES)
+        .half_close(true)
+        .serve_connection(io, handler);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
@@ -107,20 +114,23 @@ async fn converse(stream: TcpStream, site: Arc<Site>, params: HttpParams, mut st
     let ended = match ended {
         Some(ended) => ended,
         None => {
+            pace.stop();
             connection.as_mut().graceful_shutdown();
             connection.await
         }
     };
     if let Err(error) = ended {
-        site.count_broken_connection();
+        // What was no request has been answered.
+        if !error.is_parse() {
+            site.count_broken_connection();
+        }
         tracing::debug!(service = site.service().name(), %error, "a connection ended early");
     }
 }
 
 /// Answers 503 without reading, as far as the socket takes it at once, and closes.
 fn turn_away(stream: &TcpStream, site: &Site) {
-    site.count_turned_away();
-    if let Err(error) = stream.try_write(status::TURNED_AWAY) {
+    if let Err(error) = stream.try_write(&site.refuse_unread(Code::Overloaded)) {
         tracing::debug!(%error, "a connection over the limit was closed without an answer");
     }
 }

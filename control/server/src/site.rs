@@ -95,6 +95,15 @@ impl Drop for Entered<'_> {
     }
 }
 
+/// An open connection, counted in the gauge.
+pub(crate) struct Connected<'a>(&'a HttpTelemetry);
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
+
 /// One listener's routes.
 #[derive(Debug)]
 pub struct Site {
@@ -197,9 +206,20 @@ impl Site {
         self.front.telemetry.connections_broken.inc();
     }
 
-    pub(crate) fn count_turned_away(&self) {
-        self.front.telemetry.answered(status::UNAVAILABLE, model::Nanos(0));
-        self.front.telemetry.rejected(status::reject_reason(self.service(), Code::Overloaded));
+    /// The whole answer, counted, to a connection on which no request was read.
+    pub(crate) fn refuse_unread(&self, code: Code) -> Vec<u8> {
+        let corr = self.front.corr.make();
+        let (service, reason) = (self.service().name(), status::reject_reason(self.service(), code));
+        self.front.telemetry.answered(status::of(code), model::Nanos(0));
+        self.front.telemetry.rejected(reason);
+        tracing::debug!(service, reason, "refused unread code={code} corr_id={corr}");
+        Refusal::bare(code, &corr)
+    }
+
+    /// A connection is open until the guard falls.
+    pub(crate) fn connected(&self) -> Connected<'_> {
+        self.front.telemetry.connections.inc();
+        Connected(&self.front.telemetry)
     }
 }
 

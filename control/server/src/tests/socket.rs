@@ -164,7 +164,8 @@ async fn heads_that_are_too_long_are_refused() {
     // The other side may close before all of it is sent.
     drop(stream.write_all(long.as_bytes()).await);
     let answer = to_end(&mut stream).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 431 ") && answer.contains(r#""code":"head_too_large""#), "{answer}");
+    assert_eq!(series(&served.bed.ledger, r#"rejected_total{reason="head_too_large"}"#).await, Some(1.0));
     let mut stream = TcpStream::connect(served.at).await.unwrap();
     stream.write_all(b"\x00\x01\x02garbage\r\n\r\n").await.unwrap();
     assert!(to_end(&mut stream).await.starts_with("HTTP/1.1 400 "));
