@@ -8,6 +8,7 @@ use server::{LedgerTelemetry, Registry};
 
 use crate::{
     cli::Build,
+    descriptors,
     http::Http,
     keys::{KeyError, Keys, own_dir, private_dir, random},
     logging,
@@ -32,6 +33,7 @@ pub(crate) fn run(build: &Build, params: &Params) -> ExitCode {
 
 fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     logging::begin(logging::parse(&params.log).expect("checked with the settings"));
+    descriptors::raise();
     own_dir(&params.data_dir)?;
     private_dir(&params.data_dir.join("ledger"))?;
     let keys = Keys::open(&params.data_dir.join("keys"))?;
