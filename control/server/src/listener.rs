@@ -11,6 +11,7 @@ use axum::body::Body;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
@@ -27,6 +28,12 @@ use wallet::Code;
 
 /// Bytes that one connection buffers of a request's head and body at most.
 const CONNECTION_BUFFER_BYTES: usize = 32 << 10;
+/// Connections over the limit that are waited for at once, so that they hear their answer.
+const FAREWELLS_MAX: usize = 64;
+/// How long one of them is waited for.
+const FAREWELL_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+/// Bytes that one of them may still send.
+const FAREWELL_BYTES_MAX: usize = 64 << 10;
 /// How long accepting rests when the process is out of descriptors.
 const ACCEPT_REST: std::time::Duration = std::time::Duration::from_millis(50);
 
@@ -47,16 +54,21 @@ pub async fn serve(
     params: HttpParams,
     mut stop: watch::Receiver<bool>,
 ) -> Drained {
-    let mut connections = JoinSet::new();
+    let (mut connections, mut farewells) = (JoinSet::new(), JoinSet::new());
     loop {
         let accepted = tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => continue,
+            Some(_) = farewells.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) if connections.len() >= params.connections_max => turn_away(&stream, &site),
+            Ok((stream, _)) if connections.len() >= params.connections_max => {
+                if turn_away(&stream, &site) && farewells.len() < FAREWELLS_MAX {
+                    farewells.spawn(timeout(FAREWELL_TIMEOUT, hear_out(stream)));
+                }
+            }
             Ok((stream, _)) => {
                 connections.spawn(converse(stream, Arc::clone(&site), params, stop.clone()));
             }
@@ -128,9 +140,26 @@ async fn converse(stream: TcpStream, site: Arc<Site>, params: HttpParams, mut st
     }
 }
 
-/// Answers 503 without reading, as far as the socket takes it at once, and closes.
-fn turn_away(stream: &TcpStream, site: &Site) {
-    if let Err(error) = stream.try_write(&site.refuse_unread(Code::Overloaded)) {
+/// Answers 503 without reading, as far as the socket takes it at once; whether it took anything.
+fn turn_away(stream: &TcpStream, site: &Site) -> bool {
+    let written = stream.try_write(&site.refuse_unread(Code::Overloaded));
+    if let Err(error) = &written {
         tracing::debug!(%error, "a connection over the limit was closed without an answer");
+    }
+    written.is_ok()
+}
+
+/// Drops what a peer that was answered still sends, until it closes: a socket that is closed over
+/// unread bytes is reset, and the answer may be lost with it.
+async fn hear_out(mut stream: TcpStream) {
+    let (mut dropped, mut scratch) = (0, [0; 4096]);
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    while dropped < FAREWELL_BYTES_MAX {
+        match stream.read(&mut scratch).await {
+            Ok(0) | Err(_) => return,
+            Ok(count) => dropped += count,
+        }
     }
 }

@@ -155,6 +155,19 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_errors_has_every_status_and_every_word_that_is_counted() {
+        let page = include_str!("../../../docs/errors.md");
+        for code in Code::ALL {
+            let row = format!("| `{code}` | {} |", of(code));
+            assert!(page.contains(&row), "docs/errors.md has no row {row}");
+            for service in [Service::Ledger, Service::Accounting, Service::Wallet] {
+                let word = format!("`{}`", reject_reason(service, code));
+                assert!(page.contains(&word), "docs/errors.md does not say {word}");
+            }
+        }
+    }
+
+    #[test]
     fn overload_says_when_to_come_again() {
         for code in Code::ALL {
             let named = retry_after_seconds(code).is_some();

@@ -178,7 +178,13 @@ async fn connections_over_the_limit_are_turned_away() {
     healthy(&mut first).await;
     let mut second = TcpStream::connect(served.at).await.unwrap();
     let answer = to_end(&mut second).await;
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("x-corr-id: "), "{answer}");
+    // Also who has asked already hears it: the request that nobody reads does not reset the socket.
+    for _ in 0..20 {
+        let mut hasty = TcpStream::connect(served.at).await.unwrap();
+        drop(hasty.write_all(&GET.repeat(100)).await);
+        assert!(to_end(&mut hasty).await.starts_with("HTTP/1.1 503 "));
+    }
     healthy(&mut first).await;
     drop(first);
     // Its place is free as soon as its end is seen.
