@@ -46,6 +46,7 @@ fn decode(bytes: &[u8], defect: Defect) -> Result<Vec<u8>, Refused> {
 fn found(defect: Defect) -> bool {
     let target = Target {
         name: "canary",
+        times: 1,
         seeds: seeds(),
         repair: None,
         fixed: 64,

@@ -66,6 +66,7 @@ fn sign(bytes: &mut [u8]) {
 fn tokens_in_bytes() {
     let target = Target {
         name: "macaroon",
+        times: 10,
         seeds: tokens().iter().map(Macaroon::to_bytes).collect(),
         repair: Some(&sign),
         fixed: FIXED,
@@ -101,6 +102,7 @@ fn tokens_in_bytes() {
 fn tokens_in_text() {
     let target = Target {
         name: "bearer",
+        times: 10,
         seeds: tokens().iter().map(|token| format!("Bearer {}", token.to_text()).into_bytes()).collect(),
         repair: None,
         fixed: FIXED,
@@ -127,6 +129,7 @@ fn caveats() {
     ];
     let target = Target {
         name: "caveat",
+        times: 1,
         seeds: seeds.map(|seed| seed.as_bytes().to_vec()).into(),
         repair: None,
         fixed: 4 << 10,

@@ -20,6 +20,8 @@ type Repair = dyn Fn(&mut [u8]);
 pub(super) struct Target<'a> {
     /// Its name in evidence and failures.
     pub(super) name: &'static str,
+    /// Mutants for each of `FUZZ_RUNS`: more where a refusal is rare.
+    pub(super) times: u64,
     /// Valid encodings.
     pub(super) seeds: Vec<Vec<u8>>,
     /// Makes checksums right again, so that the layers inside are reached; left out once in 8.
@@ -72,7 +74,8 @@ impl Target<'_> {
         check: impl Fn(&[u8]),
     ) -> Seen {
         let seed = from_environment("FUZZ_SEED", SEED);
-        let cases = from_environment("FUZZ_RUNS", CASES);
+        let runs = from_environment("FUZZ_RUNS", CASES);
+        let cases = runs.saturating_mul(self.times);
         let mut seen = Seen::default();
         for bytes in &self.seeds {
             self.one(Case { name: self.name, seed, index: 0, bytes }, &mut seen, &decode, &check);
@@ -92,7 +95,7 @@ impl Target<'_> {
         }
         let Seen { accepted, refused, bytes_max } = &seen;
         println!("proof: fuzz {} cases={cases} accepted={accepted} refused={refused:?}", self.name);
-        if cases < CASES {
+        if runs < CASES {
             // Too few to have met everything.
             return seen;
         }

@@ -119,6 +119,7 @@ fn cloud_events(name: &'static str, kind: &str, seeds: &[String]) {
     let (_entered, bench) = (bench.enter(), Bench::new());
     let target = Target {
         name,
+        times: 1,
         seeds: seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect(),
         repair: None,
         fixed: 64 << 10,
@@ -159,6 +160,7 @@ fn queries() {
     ];
     let target = Target {
         name: "query",
+        times: 1,
         seeds: seeds.map(|seed| seed.as_bytes().to_vec()).into(),
         repair: None,
         fixed: 32 << 10,

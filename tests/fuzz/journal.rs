@@ -146,6 +146,7 @@ fn frames() {
     };
     let target = Target {
         name: "journal_frame",
+        times: 10,
         seeds: vec![frame(&batch(), 4), frame(&[], 0), frame(&[1; 5000], 1)],
         repair: Some(&repair),
         fixed: 0,
@@ -174,6 +175,7 @@ fn record_batches() {
     BatchWriter::with_capacity(16).finish(&mut empty);
     let target = Target {
         name: "record_batch",
+        times: 10,
         seeds: vec![batch(), empty],
         repair: None,
         fixed: 2 << 10,
@@ -229,6 +231,7 @@ fn superblocks() {
     };
     let target = Target {
         name: "superblock",
+        times: 10,
         seeds: vec![image.to_vec()],
         repair: Some(&repair),
         fixed: 0,
@@ -255,6 +258,7 @@ fn slots() {
     };
     let target = Target {
         name: "slot",
+        times: 10,
         seeds: vec![image.to_vec()],
         repair: Some(&repair),
         fixed: 0,
@@ -297,6 +301,7 @@ fn checkpoint_files() {
     };
     let target = Target {
         name: "checkpoint_file",
+        times: 10,
         seeds: vec![[&header[..], &payload].concat()],
         repair: Some(&repair),
         fixed: 0,

@@ -73,6 +73,7 @@ fn replay_of_records() {
     writer.finish(&mut bytes);
     let target = Target {
         name: "replay",
+        times: 10,
         seeds: vec![bytes],
         repair: None,
         fixed: 256 << 10,
@@ -113,6 +114,7 @@ fn checkpoints_of_the_state() {
     };
     let target = Target {
         name: "ledger_checkpoint",
+        times: 1,
         seeds,
         repair: Some(&repair),
         fixed: 256 << 10,
@@ -142,6 +144,7 @@ fn leaves() {
     let (_, _, postings) = played();
     let target = Target {
         name: "leaf",
+        times: 1,
         seeds: postings.iter().map(|posting| leaf_data(HASH, posting).as_bytes().to_vec()).collect(),
         repair: None,
         fixed: 0,
@@ -192,6 +195,7 @@ fn signed_notes() {
     let twice = format!("{note}— other/key AAAAAFhYWA==\n");
     let target = Target {
         name: "checkpoint_note",
+        times: 10,
         seeds: vec![note.clone().into_bytes(), twice.into_bytes()],
         repair: None,
         fixed: 1 << 10,
@@ -225,6 +229,7 @@ fn signed_notes() {
 fn verifier_keys() {
     let target = Target {
         name: "verifier_key",
+        times: 10,
         seeds: vec![signer().verifier().to_string().into_bytes()],
         repair: None,
         fixed: 1 << 10,
@@ -251,6 +256,7 @@ fn proofs() {
     let leaf_hash = HASH.leaf(&leaf);
     let target = Target {
         name: "tlog_proof",
+        times: 1,
         seeds: vec![proof.to_string().into_bytes()],
         repair: None,
         fixed: 4 << 10,
@@ -270,6 +276,7 @@ fn proofs() {
     // The same of a receipt whose leaf is damaged.
     let damaged = Target {
         name: "receipt",
+        times: 10,
         seeds: vec![leaf.clone()],
         repair: None,
         fixed: 16 << 10,
@@ -291,6 +298,7 @@ fn tile_paths() {
     let path = |(level, index, width)| Tile { level, index }.path(width).into_bytes();
     let target = Target {
         name: "tile_path",
+        times: 1,
         seeds: paths.map(path).into(),
         repair: None,
         fixed: 1 << 10,

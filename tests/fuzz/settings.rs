@@ -30,6 +30,7 @@ fn files() {
     let more = "profile = \"macronode\"\n[queues]\ningress = 64\n[commit]\nbatch_max_entries = 5\n";
     let target = Target {
         name: "settings",
+        times: 1,
         seeds: vec![sample.into(), more.into()],
         repair: None,
         // The defaults, and one message for each line that is wrong.

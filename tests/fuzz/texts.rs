@@ -15,6 +15,7 @@ fn canonical<T: Display + PartialEq + Debug, E: Debug>(
 ) {
     let target = Target {
         name,
+        times: 1,
         seeds: seeds.iter().map(|seed| seed.as_bytes().to_vec()).collect(),
         repair: None,
         fixed: 0,
@@ -59,6 +60,7 @@ fn times() {
     let seeds = ["2025-10-16T16:11:02.000Z", "1970-01-01T00:00:00Z", "2026-02-28T23:59:59.999Z"];
     let target = Target {
         name: "timestamp",
+        times: 1,
         seeds: seeds.map(|seed| seed.as_bytes().to_vec()).into(),
         repair: None,
         fixed: 0,

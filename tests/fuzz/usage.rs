@@ -52,6 +52,7 @@ fn feed(bytes: &[u8], mut take: impl FnMut(&mut FrameBuffer) -> Result<bool, Str
 fn frames_of_producers() {
     let target = Target {
         name: "usage_client",
+        times: 10,
         seeds: client_frames(),
         repair: None,
         fixed: 16 << 10,
@@ -117,6 +118,7 @@ fn frames_of_shards() {
     };
     let target = Target {
         name: "usage_server",
+        times: 10,
         seeds: messages.iter().map(encode).collect(),
         repair: None,
         fixed: 16 << 10,
@@ -160,6 +162,7 @@ fn bodies_of_slices() {
     }
     let target = Target {
         name: "slice_body",
+        times: 1,
         seeds: vec![writer.finish().0, SliceBodyWriter::new(&header, &[]).finish().0],
         repair: None,
         fixed: 0,

@@ -17,6 +17,7 @@ fn bodies_of_the_wallet() {
     ];
     let target = Target {
         name: "wallet_body",
+        times: 10,
         seeds: seeds.map(|seed| seed.as_bytes().to_vec()).into(),
         repair: None,
         fixed: FIXED,
@@ -65,6 +66,7 @@ fn bodies_of_ingest() {
     ];
     let target = Target {
         name: "ingest_body",
+        times: 10,
         seeds: seeds.map(|seed| seed.as_bytes().to_vec()).into(),
         repair: None,
         fixed: FIXED,
@@ -94,6 +96,7 @@ fn idempotency_keys() {
     let seeds = ["01JFA1KQ2Q9G2VE8W7", "\"01JFA1KQ2Q9G2VE8W7\"", r#""a\"b\\c""#, " a "];
     let target = Target {
         name: "idempotency_key",
+        times: 1,
         seeds: seeds.map(|seed| seed.as_bytes().to_vec()).into(),
         repair: None,
         fixed: 256,
@@ -122,6 +125,7 @@ fn proof_documents() {
     );
     let target = Target {
         name: "proof_document",
+        times: 1,
         seeds: vec![document.into_bytes()],
         repair: None,
         fixed: FIXED,
