@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn what_is_worst_is_told() {
-        let status = |refusing, health| Status {
+        let status = |refusing: Option<Reason>, health| Status {
             ledger: LedgerId([1; 16]),
             incarnation: Incarnation(1),
             accepting: refusing.is_none(),
