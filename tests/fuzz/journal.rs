@@ -223,6 +223,7 @@ fn superblocks() {
         geometry: geometry(),
         frame_key: SECRET,
         ledger_secret: [6; 32],
+        log_key: [0; 32],
     };
     let mut image = [0; IMAGE_BYTES];
     superblock.encode(&mut image);
