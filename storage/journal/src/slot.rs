@@ -119,7 +119,9 @@ impl Slot {
             tree_size: fields.u64(),
             root: fields.take(),
         };
-        let _key_id: [u8; 32] = fields.take();
+        if fields.take() != key.id() {
+            return Err(ImageError::Field("key id"));
+        }
         if !fields.zeros_to(HASHED_BYTES) {
             return Err(ImageError::Field("reserved"));
         }
