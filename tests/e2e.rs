@@ -6,6 +6,7 @@
 mod full;
 mod kills;
 mod operators;
+mod operators_ctl;
 mod payers;
 mod preparing;
 mod process;

@@ -120,7 +120,12 @@ pub(crate) fn scratch() -> TempDir {
 /// The command that runs a node on `data`, every listener on a free port, with a small journal.
 pub(crate) fn command(data: &Path, settings: &[&str]) -> Command {
     let mut command = Command::new(binary("macronode"));
-    command.stdin(Stdio::null()).arg("--set").arg(format!("data_dir={}", data.display()));
+    // The node of whoever runs the tests may hold the operators' socket there.
+    command
+        .env_remove("XDG_RUNTIME_DIR")
+        .stdin(Stdio::null())
+        .arg("--set")
+        .arg(format!("data_dir={}", data.display()));
     for key in LISTENERS {
         command.arg("--set").arg(format!("{key}=127.0.0.1:0"));
     }
@@ -136,7 +141,7 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let target = test.ancestors().nth(2).expect("tests lie in the target directory's deps");
     let binary = target.join(name);
-    assert!(binary.exists(), "{}: build it first: cargo build -p {name}", binary.display());
+    assert!(binary.exists(), "{}: build it first: cargo build --workspace --bins", binary.display());
     binary
 }
 

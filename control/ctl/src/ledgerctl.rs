@@ -29,7 +29,7 @@ struct Arguments {
 
 const CODES: &str = "Exit codes: 0 clean; 1 something does not hold; 2 usage; 65 not a proof document; \
 66 no ledger or no file here; 77 permission denied; 80 the superblock cannot be believed; \
-81 segments without a superblock; 84 a frame format of another build; 91 the kernel or the device refuses.";
+81 segments without a superblock; 84 a frame format of another build; 91 the kernel refuses; 93 the device does not give up the bytes.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -43,7 +43,7 @@ enum Command {
     VerifyReceipt {
         /// The answer, as it came.
         file: PathBuf,
-        /// The log's verifier key, as the node prints it (`log key`).
+        /// The log's verifier key, as the node prints it (`log key`) and keeps it in `keys/log.vkey`.
         #[arg(long)]
         key: String,
     },

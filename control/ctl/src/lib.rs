@@ -7,13 +7,18 @@
 //! when it is asked (`node`).
 #![forbid(unsafe_code)]
 
+mod admin_client;
 mod exit;
 mod ledgerctl;
 mod receipt;
+mod ronctl;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use ledgerctl::main as ledgerctl_main;
 pub use receipt::{ProvenReceipt, ProvenSide, ReceiptFault, check_receipt};
+pub use ronctl::main as ronctl_main;
 pub use verify::{
     AssetFacts, Beyond, Checked, Finding, Holder, LedgerFacts, Report, TailReport, VerifyError, verify,
 };

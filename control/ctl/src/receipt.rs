@@ -239,3 +239,6 @@ impl ProvenReceipt {
         lines.join("\n") + "\n"
     }
 }
+
+#[cfg(test)]
+mod tests;

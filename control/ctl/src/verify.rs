@@ -262,4 +262,7 @@ fn finish(
 }
 
 #[cfg(test)]
+pub(crate) use holder::of as holder_of;
+
+#[cfg(test)]
 mod tests;

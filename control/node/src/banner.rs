@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::{endpoints::Endpoints, terminal, token};
 
 /// Says what listens where, where the token is, and one `curl` for each job.
-pub(crate) fn announce(endpoints: &Endpoints, data_dir: &Path, vkey: &str) {
+pub(crate) fn announce(endpoints: &Endpoints, admin_socket: Option<&Path>, data_dir: &Path, vkey: &str) {
     let Endpoints { ledger, ledger_admin, wallet, wallet_admin } = *endpoints;
     let token = data_dir.join("keys").join(token::TOKEN);
     let mut lines = vec![
@@ -18,6 +18,7 @@ pub(crate) fn announce(endpoints: &Endpoints, data_dir: &Path, vkey: &str) {
         format!("  token    {}", token.display()),
         format!("  log key  {vkey}"),
     ];
+    lines.extend(admin_socket.map(|socket| format!("  ronctl   --socket {}", socket.display())));
     lines.extend(jobs(endpoints, &token));
     lines.push("Not in this version: usage (the accounting role), holds, feed. Ctrl-C stops it.\n".into());
     terminal::say(&lines.join("\n"));

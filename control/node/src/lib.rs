@@ -4,6 +4,9 @@
 //! (`server`), capabilities (`caps`).
 #![forbid(unsafe_code)]
 
+mod admin_desk;
+mod admin_place;
+mod admin_socket;
 mod asker;
 mod banner;
 mod cli;

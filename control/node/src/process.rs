@@ -57,7 +57,7 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let served: Result<(), StartError> = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let http = Http::start(build, params, &role, keyring, telemetry, &registries).await?;
+        let http = Http::start(build, params, &role, keyring, telemetry, &registries, &vkey).await?;
         http.announce(&params.data_dir, &vkey);
         let signal = signals.first().await;
         tracing::info!("{signal}: no new requests, what was taken is finished");

@@ -20,6 +20,7 @@ use tokio::{
 
 use crate::{
     HttpParams, Site,
+    chaos::Disconnected,
     pace::{Pace, PacedStream},
     unread::UnreadStream,
 };
@@ -111,7 +112,9 @@ async fn converse(stream: TcpStream, site: Arc<Site>, params: HttpParams, mut st
         async move {
             let response = site.respond(request.map(Body::new)).await;
             drop(serving);
-            Ok::<_, std::convert::Infallible>(response)
+            // An error here closes the connection without a byte of an answer.
+            let dropped = response.extensions().get::<Disconnected>().copied();
+            dropped.map_or(Ok(response), Err)
         }
     });
     let connection = http1::Builder::new()

@@ -5,6 +5,7 @@
 //! Pure: no file, socket, clock, thread or random source can be reached from here.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 mod ledger;
 mod read;
 pub mod usage;

@@ -80,7 +80,8 @@ impl VerifyError {
             Self::Superblock { .. } => exit::SUPERBLOCK,
             Self::SuperblockMissing { .. } => exit::SUPERBLOCK_MISSING,
             Self::Format { .. } => exit::FRAME_FORMAT,
-            Self::Read { .. } | Self::Changed { .. } | Self::Disk(_) => exit::UNREADABLE,
+            Self::Read { .. } => exit::DEVICE,
+            Self::Changed { .. } | Self::Disk(_) => exit::UNREADABLE,
         }
     }
 }

@@ -16,7 +16,7 @@ pub struct Holder {
 }
 
 /// The holder of the lock file at `path`, if there is one.
-pub(super) fn of(path: &Path) -> Option<Holder> {
+pub(crate) fn of(path: &Path) -> Option<Holder> {
     let metadata = fs::metadata(path).ok()?;
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let noted = fs::read_to_string(path).ok().and_then(|note| noted(&note));

@@ -21,6 +21,8 @@ pub(crate) static SECTIONS: &[Section] = &[
     Section { name: "queues", doc: "Bounds of the queues.", keys: QUEUES },
     Section { name: "accounting", doc: "The accounting role.", keys: ACCOUNTING },
     Section { name: "wallet", doc: "The wallet role.", keys: WALLET },
+    Section { name: "admin", doc: "The operators' socket.", keys: ADMIN },
+    Section { name: "chaos", doc: "Faults that operators may inject.", keys: CHAOS },
 ];
 
 static NODE: &[Key] = &[
@@ -139,6 +141,18 @@ static WALLET: &[Key] = &[
         "Bytes of a request body at most; beyond it 413.",
     ),
 ];
+
+static ADMIN: &[Key] = &[text(
+    "admin.socket",
+    "",
+    "Unix socket that `ronctl` asks, as a path or `unix://PATH`; empty: `ron/admin.sock` in `$XDG_RUNTIME_DIR`, or `run/admin.sock` in the data directory.",
+)];
+
+static CHAOS: &[Key] = &[boolean(
+    "chaos.enabled",
+    false,
+    "Whether `ronctl chaos` may make requests wait and close their connections. For drills; off, the hooks are not there.",
+)];
 
 /// Every key, in the order of the file.
 pub(crate) fn all() -> impl Iterator<Item = &'static Key> {

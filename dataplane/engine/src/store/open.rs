@@ -94,6 +94,8 @@ pub struct Store {
 /// What happened while a store was opened, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenReport {
+    /// Which start this is.
+    pub epoch: Epoch,
     /// Whether the ledger was made now.
     pub created: bool,
     /// The frame of the checkpoint that replay began at, zero for none.
@@ -163,6 +165,7 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
     replayed.state.flush();
     let slot_file = Arc::new(images::open_or_create(&places.root.join(journal::SLOT_FILE), params.direct)?);
     let report = OpenReport {
+        epoch: superblock.epoch,
         created,
         checkpoint: replayed.checkpoint.0,
         checkpoint_entries: replayed.checkpoint.1,

@@ -9,7 +9,7 @@ use journal::{
 use ledger::{HashKind, Tree, record_leaf_hash};
 use model::{Balance, BatchView, BatchWriter, Kind, RecordRef};
 
-use super::world::World;
+use crate::tests::world::World;
 
 /// Raises the credited balance that the `nth` entry of this kind leaves; gives its number and what
 /// it now says.

@@ -13,33 +13,33 @@ use model::{
     Slice, SliceRequest, Text, Timestamp,
 };
 use tempfile::TempDir;
-use wire::{Answer, Ask, Call, CallId, Committed, Group};
+use wire::{Answer, Ask, Call, CallId, Committed, EntryProof, Found, Group, ReadAsk, ReadCall};
 
 /// A ledger's directory that is gone when the test is over.
-pub(super) struct World(TempDir);
+pub(crate) struct World(TempDir);
 
 /// Where a frame lies.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) at: Position,
+pub(crate) struct Place {
+    pub(crate) at: Position,
     /// Bytes of its payload.
-    pub(super) payload: usize,
+    pub(crate) payload: usize,
     /// Bytes of it on disk.
-    pub(super) bytes: usize,
+    pub(crate) bytes: usize,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let memory = Path::new("/dev/shm");
         let home = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
         Self(home.unwrap())
     }
 
-    pub(super) fn directory(&self) -> PathBuf {
+    pub(crate) fn directory(&self) -> PathBuf {
         self.0.path().join("ledger")
     }
 
-    pub(super) fn start(&self) -> LedgerRole {
+    pub(crate) fn start(&self) -> LedgerRole {
         let store = StoreParams {
             directory: self.directory(),
             hash: ledger::HashKind::Sha256,
@@ -70,7 +70,7 @@ impl World {
     }
 
     /// A first life: money, a refusal and slices, one frame each, and a clean stop.
-    pub(super) fn life(&self, transfers: u64) -> Committed {
+    pub(crate) fn life(&self, transfers: u64) -> Committed {
         let role = self.start();
         mint(&role, 1_000);
         for number in 0..transfers {
@@ -90,13 +90,13 @@ impl World {
         assert!(role.stop());
         let lock = self.directory().join(journal::LOCK_FILE);
         let begun = monotonic();
-        while super::holder::of(&lock).is_some() {
+        while crate::verify::holder_of(&lock).is_some() {
             assert!(monotonic().since(begun) < Nanos::from_secs(60), "the lock is held after 60 s");
             std::thread::yield_now();
         }
     }
 
-    pub(super) fn life_again(&self, transfers: u64) {
+    pub(crate) fn life_again(&self, transfers: u64) {
         let role = self.start();
         for number in 1_000..1_000 + transfers {
             transfer(&role, number);
@@ -104,22 +104,22 @@ impl World {
         self.stop(role);
     }
 
-    pub(super) fn superblock(&self) -> Superblock {
+    pub(crate) fn superblock(&self) -> Superblock {
         let bytes = fs::read(self.directory().join("superblock")).unwrap();
         let (first, second) = bytes.split_at(65_536);
         Superblock::pick(first, second).unwrap()
     }
 
-    pub(super) fn key(&self) -> FrameKey {
+    pub(crate) fn key(&self) -> FrameKey {
         FrameKey::new(&self.superblock().frame_key)
     }
 
-    pub(super) fn segment(&self, segment: SegmentNumber) -> PathBuf {
+    pub(crate) fn segment(&self, segment: SegmentNumber) -> PathBuf {
         self.directory().join("segments").join(segment_file_name(segment))
     }
 
     /// Every frame of the first segment, which holds them all here, in order.
-    pub(super) fn frames(&self) -> Vec<Place> {
+    pub(crate) fn frames(&self) -> Vec<Place> {
         let (superblock, key) = (self.superblock(), self.key());
         let bytes = fs::read(self.segment(SegmentNumber(0))).unwrap();
         let mut frames = Vec::new();
@@ -133,7 +133,7 @@ impl World {
     }
 
     /// Flips bits of one byte, `inside` bytes into the frame.
-    pub(super) fn flip(&self, at: &Position, inside: usize, bits: u8) {
+    pub(crate) fn flip(&self, at: &Position, inside: usize, bits: u8) {
         let mut file = fs::File::options().read(true).write(true).open(self.segment(at.segment)).unwrap();
         let place = SeekFrom::Start(at.offset + u64::try_from(inside).unwrap());
         let mut byte = [0];
@@ -144,15 +144,17 @@ impl World {
     }
 
     /// Copies the files as they stand, as a kill would leave them.
-    pub(super) fn copy_to(&self, other: &Self) {
+    pub(crate) fn copy_to(&self, other: &Self) {
         copy(&self.directory(), &other.directory());
     }
 }
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    let mut entries: Vec<fs::DirEntry> = fs::read_dir(from).unwrap().map(Result::unwrap).collect();
+    // The journal last: what vouches for it must not be newer than it.
+    entries.sort_by_key(|entry| entry.file_name() == journal::SEGMENT_DIR);
+    for entry in entries {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             copy(&entry.path(), &target);
@@ -162,12 +164,21 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-pub(super) fn mint(role: &LedgerRole, amount: u128) {
+/// The entry with its proof up to a signed checkpoint.
+pub(crate) fn proof(role: &LedgerRole, seq: Seq) -> EntryProof {
+    role.reads.ask(ReadCall { id: CallId(2), ask: ReadAsk::EntryProof(seq) }).expect("there is room");
+    let found = wait(|| role.reads.answer()).found;
+    let Found::EntryProof(Some(proof)) = found else { panic!("{found:?}") };
+    *proof
+}
+
+pub(crate) fn mint(role: &LedgerRole, amount: u128) {
     money(role, Kind::Mint, "@issuance", "alice", amount, "mint");
 }
 
-pub(super) fn transfer(role: &LedgerRole, number: u64) {
-    money(role, Kind::Transfer, "alice", "bob", 1, &format!("t{number}"));
+pub(crate) fn transfer(role: &LedgerRole, number: u64) -> Seq {
+    let answer = money(role, Kind::Transfer, "alice", "bob", 1, &format!("t{number}"));
+    Seq(answer.committed.size)
 }
 
 fn money(role: &LedgerRole, kind: Kind, debit: &str, credit: &str, amount: u128, key: &str) -> Answer {
@@ -215,10 +226,14 @@ fn slice(role: &LedgerRole, number: u64, previous: [u8; 32]) -> [u8; 32] {
 
 fn ask(lane: &Source<Call, Answer>, ask: Ask) -> Answer {
     lane.ask(Call::new(CallId(1), ask)).expect("there is room");
+    wait(|| lane.answer())
+}
+
+fn wait<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let begun = monotonic();
     loop {
-        if let Some(answer) = lane.answer() {
-            return answer;
+        if let Some(found) = look() {
+            return found;
         }
         assert!(monotonic().since(begun) < Nanos::from_secs(60), "no answer within 60 s");
         std::thread::yield_now();
