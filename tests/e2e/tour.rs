@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     not_run,
-    process::{RunningNode, command, is_there, scratch, until},
+    process::{RunningNode, binary, command, is_there, scratch, until},
 };
 
 /// Ports of the development defaults, and the names of the addresses in `run/endpoints.json`.
@@ -25,6 +25,9 @@ const PORTS: [(&str, &str); 5] = [
     ("localhost:9909", "ledger_admin"),
     ("localhost:9600", "accounting_admin"),
 ];
+
+/// The tools that blocks build and start; the tests' are built already.
+const TOOLS: [&str; 2] = ["ronctl", "ron-ledgerctl"];
 
 /// The words with which the README marks a part that this version does not serve.
 const NOT_SERVED: &str = "not served in this version";
@@ -78,8 +81,13 @@ impl Walk {
                 script = script.replace(port, &node.endpoint(name).to_string());
             }
         }
+        for tool in TOOLS {
+            let built = format!("cargo run --release -q -p ctl --bin {tool} --");
+            script = script.replace(&built, &binary(tool).display().to_string());
+        }
         let mut shell = Command::new("sh");
         shell.args(["-e", "-u", "-c", &script]).current_dir(&self.home).env_remove("http_proxy");
+        shell.env_remove("XDG_RUNTIME_DIR");
         let output = shell.output().expect("a shell starts");
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success() && err.is_empty(), "{script}\n{out}\n{err}");

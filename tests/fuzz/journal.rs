@@ -160,7 +160,9 @@ fn frames() {
             let mut again = vec![0; frame.frame_bytes];
             again[HEADER_BYTES..HEADER_BYTES + frame.payload.len()].copy_from_slice(frame.payload);
             seal(&frame.header, &key(), geometry(), &mut again);
-            assert_eq!(open(&again, &key(), geometry()).unwrap(), frame);
+            // No hash covers the padding, and no reader takes anything from it.
+            let again = open(&again, &key(), geometry()).unwrap();
+            assert_eq!((again.header, again.hash, again.payload), (frame.header, frame.hash, frame.payload));
             assert!(frame.header.last_seq() >= frame.header.durable);
         },
     );
