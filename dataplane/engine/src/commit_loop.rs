@@ -37,8 +37,8 @@ pub trait CommitObserver: Send {
     fn frame(&mut self, nanos: u64, entries: u64);
     /// A call took `nanos` from its taking to its answer.
     fn call(&mut self, nanos: u64);
-    /// The frame's own write took `nanos` from its submission to its completion.
-    fn write(&mut self, nanos: u64);
+    /// The frame's own write of `bytes` took `nanos` from its submission to its completion.
+    fn write(&mut self, nanos: u64, bytes: u64);
 }
 
 /// Observes nothing.
@@ -48,7 +48,7 @@ pub struct NoObserver;
 impl CommitObserver for NoObserver {
     fn frame(&mut self, _nanos: u64, _entries: u64) {}
     fn call(&mut self, _nanos: u64) {}
-    fn write(&mut self, _nanos: u64) {}
+    fn write(&mut self, _nanos: u64, _bytes: u64) {}
 }
 
 const KIND_FRAME: u64 = 0;
@@ -195,7 +195,8 @@ impl CommitLoop {
             self.run.flying.iter_mut().find(|flying| flying.frame == frame).expect("a frame in flight");
         flying.buffer = buffer;
         let verdict = verdict(result, flying.frame_bytes);
-        self.observer.write(now.since(flying.submitted).0);
+        let bytes = u64::try_from(flying.frame_bytes).expect("a length fits in 64 bits");
+        self.observer.write(now.since(flying.submitted).0, bytes);
         self.tell(Event::Persisted { frame, result: verdict });
     }
 
