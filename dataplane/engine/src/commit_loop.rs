@@ -17,12 +17,13 @@ use journal::{
     Effect, Effects, Event, FrameKey, FrameNumber, IMAGE_BYTES, ImageCopy, Position, SegmentNumber, Slot,
     WriteFailure,
 };
-use model::{Instant, Reason, Seq};
+use ledger::Hash;
+use model::{Instant, Reason, Seq, limits::FRAME_ENTRIES_MAX};
 
 use crate::{
     bell::Bell,
     clock,
-    feed::{FedFrame, FeedLine, News},
+    feed::{FEED, FedFrame, FeedLine, News},
     intake::{Intake, LaneId},
     ledger_time::LedgerTime,
     pipeline::{Gathered, Pipeline},
@@ -39,6 +40,11 @@ pub trait CommitObserver: Send {
     fn call(&mut self, nanos: u64);
     /// The frame's own write of `bytes` took `nanos` from its submission to its completion.
     fn write(&mut self, nanos: u64, bytes: u64);
+    /// What each turn of the loop is called through, exactly once: a place to count what a turn costs
+    /// its thread. By default the turn is only called.
+    fn around(&self) -> fn(&mut dyn FnMut()) {
+        |turn| turn()
+    }
 }
 
 /// Observes nothing.
@@ -91,8 +97,15 @@ pub(crate) struct CommitLoop {
 #[derive(Default)]
 pub(crate) struct Run {
     flying: VecDeque<Flying>,
-    effects: Effects,
+    /// Where the next event's effects go.
+    effects: Box<Effects>,
+    /// The other list: effects are acted on in one while acting may fill the other.
+    acted: Option<Box<Effects>>,
+    /// Lists of leaves that are not with the follower.
+    leaves: Vec<Vec<Hash>>,
     to_ring: Vec<LaneId>,
+    /// Whether the follower has news that it was not rung for.
+    has_news: bool,
     told_stop: bool,
     stopped: Option<bool>,
 }
@@ -101,6 +114,9 @@ impl Run {
     pub(crate) fn new(lanes: usize) -> Self {
         Self {
             flying: VecDeque::with_capacity(model::limits::FRAMES_IN_FLIGHT_MAX + 1),
+            acted: Some(Box::default()),
+            // The follower's line holds as many, has one in hand, and gives them all back.
+            leaves: (0..FEED + 2).map(|_| Vec::with_capacity(FRAME_ENTRIES_MAX)).collect(),
             to_ring: Vec::with_capacity(lanes),
             ..Self::default()
         }
@@ -117,30 +133,38 @@ impl CommitLoop {
 
     /// Runs until it is told to stop; true if everything it took is durable.
     pub(crate) fn run(mut self) -> bool {
+        let around = self.observer.around();
         loop {
-            self.select();
-            self.reap();
-            self.take_prepared();
-            self.take_calls();
-            self.tick();
-            self.ring();
+            around(&mut || self.turn());
             if let Some(clean) = self.run.stopped
                 && (clean || self.backend_is_quiet())
             {
                 // The follower takes this when it has taken everything before it.
                 while self.feed.send(News::End).is_err() {
+                    self.feed.ring();
                     self.bell.wait(model::Nanos::from_millis(1), || false);
                 }
+                self.feed.ring();
                 return clean;
             }
         }
     }
 
+    fn turn(&mut self) {
+        self.select();
+        self.reap();
+        self.take_prepared();
+        self.take_calls();
+        self.tick();
+        self.ring();
+    }
+
     /// Waits until something happened: a completion, a call, a prepared segment, a deadline.
     fn select(&mut self) {
         self.backend.watch(token(KIND_BELL, 0));
-        let busy = self.spin || self.has_work();
-        let submitted = if busy {
+        let submitted = if self.spin {
+            self.backend.spin()
+        } else if self.has_work() {
             self.backend.submit()
         } else {
             self.bell.prepare();
@@ -282,7 +306,8 @@ impl CommitLoop {
     }
 
     fn act(&mut self) {
-        let mut effects = std::mem::take(&mut self.run.effects);
+        let other = self.run.acted.take().unwrap_or_default();
+        let mut effects = std::mem::replace(&mut self.run.effects, other);
         let mut want_idle = false;
         for effect in effects.drain() {
             match effect {
@@ -293,6 +318,7 @@ impl CommitLoop {
                 Effect::Published { tree_size, root } => {
                     // A follower that lags learns of the next one.
                     drop(self.feed.send(News::Published { size: tree_size, root }));
+                    self.run.has_news = true;
                 }
                 Effect::WantIdleFrame => want_idle = true,
                 Effect::Declined(declined) => unreachable!("may_begin was asked first: {declined:?}"),
@@ -300,7 +326,7 @@ impl CommitLoop {
                 Effect::Stopped { clean } => self.run.stopped = Some(clean),
             }
         }
-        self.run.effects = effects;
+        self.run.acted = Some(effects);
         if want_idle {
             self.begin_idle();
         }
@@ -358,25 +384,37 @@ impl CommitLoop {
         assert_eq!(flying.frame, frame);
         self.board.set_oldest(self.pipeline.oldest());
         let entries = u64::try_from(done.leaves.len()).expect("a count fits");
-        if entries > 0 {
-            self.observer.frame(now.since(done.taken).0, entries);
-        }
+        let taken = done.taken;
         let buffer = flying.buffer.expect("a durable frame's buffer came back");
         let leaves = std::mem::take(&mut done.leaves);
         let fed = FedFrame { buffer, position: flying.position, frame_bytes: flying.frame_bytes, leaves };
         if let Err(News::Frame(fed)) = self.feed.send(News::Frame(fed)) {
             // The follower lags and will read this frame from the journal.
-            done.leaves = fed.leaves;
             self.pool.give_back(fed.buffer);
-        } else if let Some((buffer, leaves)) = self.feed.returned() {
-            done.leaves = leaves;
-            self.pool.give_back(buffer);
-        } else {
-            done.leaves = Vec::with_capacity(model::limits::FRAME_ENTRIES_MAX);
+            self.keep_leaves(fed.leaves);
         }
+        self.take_back();
+        done.leaves = self.run.leaves.pop().expect("one more than the follower can have");
+        self.run.has_news = true;
         // After the news and before the answers: who was answered can read what it wrote.
         self.board.set_durable(through.0);
         self.finish(done, now);
+        if entries > 0 {
+            self.observer.frame(clock::monotonic().since(taken).0, entries);
+        }
+    }
+
+    /// Takes back what the follower is done with.
+    fn take_back(&mut self) {
+        while let Some((buffer, leaves)) = self.feed.returned() {
+            self.pool.give_back(buffer);
+            self.keep_leaves(leaves);
+        }
+    }
+
+    fn keep_leaves(&mut self, mut leaves: Vec<Hash>) {
+        leaves.clear();
+        self.run.leaves.push(leaves);
     }
 
     fn finish(&mut self, mut done: Gathered, now: Instant) {
@@ -399,12 +437,14 @@ impl CommitLoop {
         for lane in self.run.to_ring.drain(..) {
             self.intake.ring(lane);
         }
+        // The follower is in less of a hurry than those who wait for their answers.
+        if std::mem::take(&mut self.run.has_news) {
+            self.feed.ring();
+        }
     }
 
     fn take_buffer(&mut self) -> Option<AlignedBuf> {
-        while let Some((buffer, _)) = self.feed.returned() {
-            self.pool.give_back(buffer);
-        }
+        self.take_back();
         self.pool.take()
     }
 

@@ -12,6 +12,9 @@ use ledger::Hash;
 
 use crate::bell::Bell;
 
+/// Durable frames that may wait for the follower in their buffers.
+pub(crate) const FEED: usize = 4;
+
 /// One piece of news.
 #[derive(Debug)]
 pub(crate) enum News {
@@ -41,17 +44,20 @@ pub(crate) struct FeedLine {
 }
 
 impl FeedLine {
-    /// A line that holds `capacity` pieces of news.
-    pub(crate) fn new(capacity: usize, follower: Arc<Bell>) -> Arc<Self> {
-        let (news, back) = (ArrayQueue::new(capacity), ArrayQueue::new(capacity + 1));
+    /// An empty line.
+    pub(crate) fn new(follower: Arc<Bell>) -> Arc<Self> {
+        let (news, back) = (ArrayQueue::new(FEED), ArrayQueue::new(FEED + 1));
         Arc::new(Self { news, back, follower })
     }
 
-    /// Sends news; gives it back if the follower lags.
+    /// Sends news; gives it back if the follower lags. `ring` wakes the follower.
     pub(crate) fn send(&self, news: News) -> Result<(), News> {
-        let sent = self.news.push(news);
+        self.news.push(news)
+    }
+
+    /// Wakes the follower if it sleeps.
+    pub(crate) fn ring(&self) {
         self.follower.ring();
-        sent
     }
 
     /// A buffer that the follower is done with.

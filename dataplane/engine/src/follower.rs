@@ -118,9 +118,8 @@ impl Follower {
     }
 
     fn take_news(&mut self) -> Result<(), FollowError> {
-        let mut any = false;
+        let before = self.replay.last.map(|last| last.frame);
         while let Some(news) = self.feed.next() {
-            any = true;
             match news {
                 News::Frame(fed) => self.take_fed(fed)?,
                 News::Published { size, root } => self.published(size, root)?,
@@ -131,12 +130,8 @@ impl Follower {
             }
         }
         // Frames whose news found no place are read from the journal.
-        if self.replay.tree.size() < self.board.durable() {
-            any = true;
-            self.catch_up(Seq(self.board.durable()))?;
-        }
-        if any {
-            self.replay.flush()?;
+        self.catch_up(Seq(self.board.durable()))?;
+        if self.replay.last.map(|last| last.frame) != before {
             self.publish_board();
         }
         Ok(())

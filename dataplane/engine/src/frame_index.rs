@@ -67,7 +67,7 @@ impl FrameRow {
     }
 }
 
-/// The rows of all frames, in a file.
+/// The rows of all frames, in a file but for the newest.
 #[derive(Debug)]
 pub struct FrameIndex {
     file: PlainFile,
@@ -114,7 +114,7 @@ impl FrameIndex {
             return Ok(());
         }
         self.file.write_at(self.rows * ROW_BYTES_U64, &self.unwritten)?;
-        self.rows += u64::try_from(self.unwritten.len() / ROW_BYTES).expect("a count fits");
+        self.rows += self.waiting();
         self.unwritten.clear();
         Ok(())
     }
@@ -153,7 +153,7 @@ impl FrameIndex {
         if seq == Seq::ZERO || seq > self.last_seq() {
             return Ok(None);
         }
-        let (mut low, mut high) = (0, self.rows);
+        let (mut low, mut high) = (0, self.rows + self.waiting());
         while low < high {
             let middle = low + (high - low) / 2;
             let Some(row) = self.row(middle)? else { return Ok(None) };
@@ -194,9 +194,15 @@ impl FrameIndex {
         Ok(self.find(Seq(size))?.filter(|(_, row)| row.last_seq() == Seq(size)).map(|(_, row)| row.root))
     }
 
+    /// Rows that are not in the file yet.
+    fn waiting(&self) -> u64 {
+        u64::try_from(self.unwritten.len() / ROW_BYTES).expect("a count fits")
+    }
+
     fn row(&self, number: u64) -> Result<Option<FrameRow>, DiskError> {
-        if number >= self.rows {
-            return Ok(None);
+        if let Some(waiting) = number.checked_sub(self.rows) {
+            let waiting = usize::try_from(waiting).ok();
+            return Ok(waiting.and_then(|row| self.unwritten.as_chunks().0.get(row)).map(FrameRow::decode));
         }
         let mut row = [0; ROW_BYTES];
         self.file.read_at(number * ROW_BYTES_U64, &mut row)?;
@@ -228,6 +234,8 @@ mod tests {
         for frame in [row(1, 1), row(2, 5), row(7, 3)] {
             index.push(frame);
         }
+        assert_eq!(index.find(Seq(6)).unwrap(), Some((1, row(2, 5))), "found before it is in the file");
+        assert_eq!(index.roots(Seq(0), 9).unwrap().len(), 3);
         index.flush().unwrap();
         let mut index = FrameIndex::open(&path).unwrap();
         assert_eq!(index.last_seq(), Seq(9));

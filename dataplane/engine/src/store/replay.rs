@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Entries whose leaves and rows are gathered in memory before they are written out.
-const FLUSH_EVERY: u64 = 65_536;
+const FLUSH_EVERY: u64 = 8_192;
 
 /// Why a frame cannot be taken: the journal and the rules contradict each other.
 #[derive(Debug, thiserror::Error)]
@@ -135,12 +135,7 @@ impl Replay {
     /// # Errors
     /// `ReplayError`: the journal and the rules contradict each other.
     pub fn take(&mut self, frame: &Frame<'_>) -> Result<(), ReplayError> {
-        self.take_frame(&frame.header, frame.hash, frame.payload, frame.frame_bytes, &[])?;
-        self.unflushed += u64::from(frame.header.count);
-        if self.unflushed >= FLUSH_EVERY {
-            self.flush()?;
-        }
-        Ok(())
+        self.take_frame(&frame.header, frame.hash, frame.payload, frame.frame_bytes, &[])
     }
 
     /// The same, with the leaf hashes if they are known already.
@@ -175,7 +170,8 @@ impl Replay {
             frame_bytes,
             at: header.at,
         });
-        Ok(())
+        self.unflushed += u64::from(header.count);
+        if self.unflushed >= FLUSH_EVERY { Ok(self.flush()?) } else { Ok(()) }
     }
 
     fn take_records(

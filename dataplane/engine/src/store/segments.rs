@@ -82,11 +82,6 @@ impl Segments {
         }
         Ok(())
     }
-
-    /// Forgets the open files, so that a segment that has grown since is seen anew.
-    pub fn close(&mut self) {
-        self.open.clear();
-    }
 }
 
 impl SegmentSource for Segments {
