@@ -42,7 +42,7 @@ pub struct Plan {
 /// # Errors
 /// If a node does not start, or loses an entry that it answered for.
 pub fn run(plan: &Plan) -> anyhow::Result<Report> {
-    ensure!(plan.starts > 0 && plan.entries >= BATCH, "an empty plan");
+    ensure!(plan.starts > 0 && plan.entries >= 3, "an empty plan");
     let mut report = Report::begin("start", &plan.directory);
     report.env.more.insert("starts".to_owned(), json!(plan.starts));
     report.env.more.insert("entries_after_checkpoint".to_owned(), json!(plan.entries));
@@ -93,10 +93,11 @@ fn tell(report: &mut Report, name: &str, starts: &[Duration], goal: f64) {
 fn fill(node: &NodeProcess, entries: u32) -> anyhow::Result<u64> {
     let mut connection = Connection::open(node.ledger)?;
     let mut last = 0;
-    // The first batch opens an account with each entry, which is an entry too, and one for issuance.
-    let batches = (entries - ACCOUNTS.min(entries / 2)) / BATCH;
-    for batch in 0..batches.max(1) {
-        let rows: Vec<_> = (0..BATCH.min(entries / 3)).map(|row| entry(batch, row)).collect();
+    // The first batch opens an account with each entry, which is an entry too, and the one of issuance.
+    let rows = BATCH.min((entries - 1) / 2);
+    let batches = 1 + (entries - 2 * rows - 1) / rows;
+    for batch in 0..batches {
+        let rows: Vec<_> = (0..rows).map(|row| entry(batch, row)).collect();
         let body = json!({"batch": rows, "idem_id": format!("bench-{batch}")}).to_string();
         let ask = Ask { method: "POST", path: "/ingest", token: &node.token, key: "", body: &body };
         let answer = connection.ask(ask)?.json()?;

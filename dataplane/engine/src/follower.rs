@@ -78,7 +78,7 @@ impl Following {
 impl Follower {
     /// Runs until the committer has ended and everything it made durable is taken.
     pub(crate) fn run(mut self) {
-        self.state.checkpointed = self.replay.tree.size();
+        self.state.checkpointed = self.replay.begun;
         self.publish_board();
         if let Some((size, root)) = self.state.published.take()
             && let Err(error) = self.published(size, root)

@@ -109,6 +109,19 @@ impl TileFiles {
         self.files.first().map_or(0, LevelFile::count)
     }
 
+    /// The leaves from `from`, as many as there are and at most `max`: what a replay may find true.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn leaves(&self, from: u64, max: usize) -> Result<Vec<Hash>, DiskError> {
+        let Some(file) = self.files.first() else { return Ok(Vec::new()) };
+        let count = usize::try_from(file.count().saturating_sub(from)).unwrap_or(usize::MAX).min(max);
+        let mut leaves = vec![[0; HASH_BYTES]; count];
+        let whole = file.read(from, &mut leaves)?;
+        assert!(whole, "no more are read than there are");
+        Ok(leaves)
+    }
+
     /// Adds the next leaf and every full node that it completes at a level that has a file.
     ///
     /// # Errors
@@ -208,6 +221,9 @@ mod tests {
         tiles.sync().unwrap();
         let mut tiles = TileFiles::open(&directory, HashKind::Sha256).unwrap();
         assert_eq!(tiles.size(), 70_000);
+        assert_eq!(tiles.leaves(69_998, 10).unwrap(), [leaf(69_998), leaf(69_999)]);
+        assert_eq!(tiles.leaves(5, 1).unwrap(), [leaf(5)]);
+        assert!(tiles.leaves(70_001, 10).unwrap().is_empty());
         let mut level: Vec<Hash> = (0..70_000).map(leaf).collect();
         for number in 0..17 {
             for index in [0, level.len() / 2, level.len() - 1] {

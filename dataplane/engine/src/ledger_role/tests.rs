@@ -183,3 +183,38 @@ fn bulk_groups_fill_segments_and_survive() {
     assert_eq!(balance(&role, "bob"), 8_000);
     assert!(role.stop());
 }
+
+#[test]
+fn a_replay_believes_tiles_only_as_far_as_the_journal_bears_them_out() {
+    disk::raise_memlock().ok();
+    let scratch = Scratch::new("known");
+    let role = start(&scratch.0, Io::Auto);
+    ask(&role, vec![request(Kind::Mint, "@issuance", "alice", 1_000_000, "m")]);
+    for round in 0..20 {
+        let transfers = (0..100)
+            .map(|number| request(Kind::Transfer, "alice", "bob", 1, &format!("{round}-{number}")))
+            .collect();
+        ask(&role, transfers);
+    }
+    assert!(role.stop());
+    let level = scratch.0.join("derived/level-0");
+    let whole = std::fs::read(&level).unwrap();
+    let mut damaged = whole.clone();
+    damaged[1_000 * 32] ^= 1;
+    let short = whole[..1_500 * 32].to_vec();
+    for tiles in [whole.clone(), damaged, short] {
+        for entry in std::fs::read_dir(scratch.0.join("checkpoints")).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+        std::fs::write(&level, tiles).unwrap();
+        let role = start(&scratch.0, Io::Auto);
+        assert!(role.report.store.frames > 20, "replayed from the beginning: {:?}", role.report.store);
+        assert_eq!(balance(&role, "bob"), 2_000);
+        let Found::EntryProof(Some(proof)) = read(&role, ReadAsk::EntryProof(Seq(1_001))) else { panic!() };
+        assert_eq!(proof.leaf_data.len(), 152);
+        let new = ask(&role, vec![request(Kind::Transfer, "alice", "bob", 1, "0-0")]);
+        assert!(matches!(new.outcomes[0], Outcome::Replayed { .. }), "both copies know the keys: {new:?}");
+        assert!(role.stop());
+        assert_eq!(std::fs::read(&level).unwrap(), whole, "the tiles are right again");
+    }
+}

@@ -19,6 +19,8 @@ use crate::{
     tile_files::TileFiles,
 };
 
+/// Leaf hashes of an earlier run that a replay is helped by at most: 32 MiB.
+const KNOWN_MAX: usize = 1 << 20;
 /// Entries whose leaves and rows are gathered in memory before they are written out.
 const FLUSH_EVERY: u64 = 8_192;
 
@@ -63,8 +65,14 @@ pub struct Replay {
     pub(crate) index: FrameIndex,
     /// The last frame.
     pub(crate) last: Option<LastFrame>,
+    /// Entries that the checkpoint covered where this began.
+    pub(crate) begun: u64,
     hash: HashKind,
     unflushed: u64,
+    /// Leaf hashes that an earlier run left after the checkpoint, the next one last. Believed of a
+    /// frame only if they lead to the root that its header names.
+    known: Vec<Hash>,
+    leaves: Vec<Hash>,
 }
 
 /// The last frame taken, as a checkpoint names it.
@@ -90,6 +98,9 @@ impl Replay {
         let rules = rules(params, superblock);
         let mut tiles = TileFiles::open(&places.derived(), params.hash)?;
         let mut index = FrameIndex::open(&places.derived().join("frames"))?;
+        let begun = start.map_or(0, |(checkpoint, _)| checkpoint.tree_size);
+        let mut known = tiles.leaves(begun, KNOWN_MAX)?;
+        known.reverse();
         let Some((checkpoint, path)) = start else {
             let cut = tiles.cut(0)? && index.cut(Seq::ZERO)?;
             assert!(cut, "derived files can always be emptied");
@@ -100,8 +111,11 @@ impl Replay {
                 tiles,
                 index,
                 last: None,
+                begun,
                 hash: params.hash,
                 unflushed: 0,
+                known,
+                leaves: Vec::new(),
             }));
         };
         if !(tiles.cut(checkpoint.tree_size)? && index.cut(checkpoint.through)?) {
@@ -127,7 +141,18 @@ impl Replay {
             frame_bytes: 0,
             at: ledger.at(),
         };
-        Ok(Some(Self { ledger, tree, tiles, index, last: Some(last), hash: params.hash, unflushed: 0 }))
+        Ok(Some(Self {
+            ledger,
+            tree,
+            tiles,
+            index,
+            last: Some(last),
+            begun,
+            hash: params.hash,
+            unflushed: 0,
+            known,
+            leaves: Vec::new(),
+        }))
     }
 
     /// Takes the next frame: every record through the rules, every leaf into the tree.
@@ -135,7 +160,23 @@ impl Replay {
     /// # Errors
     /// `ReplayError`: the journal and the rules contradict each other.
     pub fn take(&mut self, frame: &Frame<'_>) -> Result<(), ReplayError> {
-        self.take_frame(&frame.header, frame.hash, frame.payload, frame.frame_bytes, &[])
+        let Frame { header, hash, payload, frame_bytes } = frame;
+        let count = usize::try_from(header.count).expect("a 64-bit host");
+        let rest = self.known.len().checked_sub(count);
+        if rest.is_none() {
+            self.known.clear();
+        }
+        if let Some(rest) = rest.filter(|_| count > 0) {
+            let leaves: Vec<Hash> = self.known.drain(rest..).rev().collect();
+            match self.take_frame(header, *hash, payload, *frame_bytes, &leaves) {
+                Err(ReplayError::Root { size }) => {
+                    tracing::warn!("tiles after entry {size} are damaged; leaves are hashed anew");
+                    self.known.clear();
+                }
+                taken => return taken,
+            }
+        }
+        self.take_frame(header, *hash, payload, *frame_bytes, &[])
     }
 
     /// The same, with the leaf hashes if they are known already.
@@ -147,12 +188,17 @@ impl Replay {
         frame_bytes: usize,
         leaves: &[Hash],
     ) -> Result<(), ReplayError> {
-        if header.count > 0 {
-            self.take_records(header, payload, leaves)?;
+        let batch = if header.count > 0 { Some(BatchView::parse(payload)?) } else { None };
+        let records = batch.map_or(0, |batch| batch.count());
+        if usize::try_from(header.count) != Ok(records) {
+            return Err(ReplayError::Count { header: header.count, payload: records });
         }
-        if self.tree.size() != header.tree_size || self.tree.root() != header.root {
-            return Err(ReplayError::Root { size: header.tree_size });
-        }
+        let mut gathered = std::mem::take(&mut self.leaves);
+        gathered.clear();
+        gathered.extend_from_slice(leaves);
+        let taken = self.take_records(header, batch.as_ref(), &mut gathered);
+        self.leaves = gathered;
+        taken?;
         if header.count > 0 {
             self.index.push(FrameRow {
                 first_seq: header.first_seq,
@@ -174,27 +220,34 @@ impl Replay {
         if self.unflushed >= FLUSH_EVERY { Ok(self.flush()?) } else { Ok(()) }
     }
 
+    /// Takes the records of a frame if their leaves lead to the root that its header names; until that
+    /// is seen nothing is changed. Leaves that are not given are hashed.
     fn take_records(
         &mut self,
         header: &FrameHeader,
-        payload: &[u8],
-        leaves: &[Hash],
+        batch: Option<&BatchView<'_>>,
+        leaves: &mut Vec<Hash>,
     ) -> Result<(), ReplayError> {
-        let batch = BatchView::parse(payload)?;
-        if usize::try_from(header.count) != Ok(batch.count()) {
-            return Err(ReplayError::Count { header: header.count, payload: batch.count() });
+        let records = || batch.into_iter().flat_map(BatchView::iter);
+        for record in records().skip(leaves.len()) {
+            leaves.push(ledger::record_leaf_hash(self.hash, &record?));
         }
-        for (index, record) in batch.iter().enumerate() {
-            let record = record?;
-            self.ledger.apply_record(&record)?;
-            let leaf = match leaves.get(index) {
-                Some(leaf) => *leaf,
-                None => ledger::record_leaf_hash(self.hash, &record),
-            };
-            self.tree.push(leaf);
-            self.tiles.push(leaf)?;
+        let mut tree = self.tree.clone();
+        leaves.iter().for_each(|leaf| tree.push(*leaf));
+        if tree.size() != header.tree_size || tree.root() != header.root {
+            return Err(ReplayError::Root { size: header.tree_size });
         }
+        for record in records() {
+            self.ledger.apply_record(&record?)?;
+        }
+        self.tree = tree;
+        leaves.iter().try_for_each(|leaf| self.tiles.push(*leaf))?;
         Ok(())
+    }
+
+    /// What an earlier run left is used up: the frames that come now are new.
+    pub(super) fn forget_known(&mut self) {
+        self.known = Vec::new();
     }
 
     /// Writes the derived files out.
