@@ -92,6 +92,16 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Bytes of a segment that a block of full batches fits in: a whole number of 16 MiB.
+    #[must_use]
+    pub fn segment_bytes(&self) -> u64 {
+        let batch = model::limits::GROUP_ENTRIES_MAX * (model::limits::RECORD_BYTES + 1);
+        let bytes = u64::from(self.batches) * u64::try_from(batch).expect("two MiB");
+        (bytes + 1).next_multiple_of(16 << 20)
+    }
+}
+
 /// A system, and what its figures' names begin with.
 #[derive(Debug)]
 pub struct Side {

@@ -19,18 +19,16 @@ use model::{
 };
 use wire::{Answer, Ask, Call, CallId, Group};
 
-use crate::affinity::Pinned;
+use crate::affinity::{Pinned, cores};
 use crate::bare_ring::Waiting;
 use crate::clock::Clock;
-use crate::commit::{Batched, Committing, Lone};
+use crate::commit::{Batched, Committing, Lone, Plan, Side};
 use crate::pace::Latencies;
 
 /// Accounts that money moves between.
 const ACCOUNTS: usize = 1_000;
 /// What each of them begins with: more than all transfers together can take.
 const FUNDS: u128 = 1 << 60;
-/// Bytes of a segment: a block of full batches fits, so that preparing does not run beside it.
-const SEGMENT_BYTES: u64 = 256 << 20;
 /// Full batches open at once: one is written while the next is decided.
 const BATCHES_OPEN: usize = 3;
 /// How long anything may take before the run is given up.
@@ -47,8 +45,28 @@ pub struct Setting {
     pub committer_core: Option<usize>,
     /// The caller's core.
     pub caller_core: Option<usize>,
+    /// Bytes of a segment: a block of full batches fits, so that preparing does not run beside it.
+    pub segment_bytes: u64,
     /// Entries that the whole run makes at most.
     pub entries_max: usize,
+}
+
+/// The ledger with either hash; goals are for the first.
+pub const SIDES: [Side; 2] = [
+    Side { prefix: "", open: |plan, place| side(plan, place, HashKind::Blake3) },
+    Side { prefix: "sha256_", open: |plan, place| side(plan, place, HashKind::Sha256) },
+];
+
+fn side(plan: &Plan, place: &Path, hash: HashKind) -> anyhow::Result<Box<dyn Committing>> {
+    let system = LedgerUnderTest::open(Setting {
+        directory: place.to_path_buf(),
+        hash,
+        committer_core: plan.core,
+        caller_core: cores().into_iter().find(|core| Some(*core) != plan.core),
+        segment_bytes: plan.segment_bytes(),
+        entries_max: plan.entries_max(),
+    })?;
+    Ok(Box::new(system))
 }
 
 /// What the committer's thread tells of itself.
@@ -214,7 +232,7 @@ impl LedgerUnderTest {
         let mut whole_since = None;
         loop {
             let lengths = lengths(&segments)?;
-            let whole = lengths.len() > 1 && lengths.iter().all(|len| *len == SEGMENT_BYTES);
+            let whole = lengths.len() > 1 && lengths.iter().all(|len| *len == self.setting.segment_bytes);
             let now = begun.nanos();
             whole_since = if whole { whole_since.or(Some(now)) } else { None };
             if whole_since.is_some_and(|since| now - since >= 50_000_000) {
@@ -323,7 +341,7 @@ fn start(
         store: StoreParams {
             directory: setting.directory.clone(),
             hash: setting.hash,
-            segment_bytes: SEGMENT_BYTES,
+            segment_bytes: setting.segment_bytes,
             accounts_max: 4 * ACCOUNTS,
             keys_max: setting.entries_max + 4 * ACCOUNTS,
             direct: Direct::Required,

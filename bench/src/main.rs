@@ -1,12 +1,12 @@
 //! `ron-bench SCENARIO [--json FILE|-]`.
 #![forbid(unsafe_code)]
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bench::affinity::cores;
-use bench::commit::{self, Committing, Plan, Side};
-use bench::ledger_under_test::{LedgerUnderTest, Setting};
+use bench::commit::{self, Plan};
+use bench::ledger_under_test::SIDES;
 use bench::node_process::binary;
 use bench::{start, wallet};
 use clap::{Args, Parser, Subcommand};
@@ -107,11 +107,7 @@ fn main() -> anyhow::Result<()> {
                 batches: arguments.batches,
                 core: arguments.core.or(cores().last().copied()),
             };
-            let blake3 =
-                Side { prefix: "", open: |plan, place| ledger(plan, place, ledger::HashKind::Blake3) };
-            let sha256 =
-                Side { prefix: "sha256_", open: |plan, place| ledger(plan, place, ledger::HashKind::Sha256) };
-            commit::run(&plan, &[blake3, sha256])?.publish(arguments.json.as_deref())
+            commit::run(&plan, &SIDES)?.publish(arguments.json.as_deref())
         }
         Scenario::Wallet(arguments) => {
             let plan = wallet::Plan {
@@ -135,16 +131,4 @@ fn main() -> anyhow::Result<()> {
             start::run(&plan)?.publish(arguments.node.json.as_deref())
         }
     }
-}
-
-fn ledger(plan: &Plan, place: &Path, hash: ledger::HashKind) -> anyhow::Result<Box<dyn Committing>> {
-    let caller_core = cores().into_iter().find(|core| Some(*core) != plan.core);
-    let system = LedgerUnderTest::open(Setting {
-        directory: place.to_path_buf(),
-        hash,
-        committer_core: plan.core,
-        caller_core,
-        entries_max: plan.entries_max(),
-    })?;
-    Ok(Box::new(system))
 }
