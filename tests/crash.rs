@@ -2,4 +2,5 @@
 //! of it, against the table of `docs/recovery.md`.
 
 mod damage;
+mod decisions;
 mod images;

@@ -3,13 +3,25 @@
 //! Needs `macronode` beside the test binary, as `cargo xtask test` builds it. A test that this host
 //! has no means for says `not run: NAME: REASON`, and the test command counts it by name.
 
+mod full;
 mod kills;
 mod operators;
+mod operators_ctl;
 mod payers;
+mod preparing;
 mod process;
+mod races;
+mod raw;
+mod refusals;
+mod refused;
+mod repairs;
+mod safe_mode;
 mod settings;
+mod slow;
 mod starts;
 mod stops;
+mod template;
+mod tour;
 mod unprivileged;
 
 use std::io::Write;

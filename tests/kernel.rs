@@ -7,8 +7,11 @@ mod allocation;
 mod commit_allocation;
 mod denied;
 mod failing;
-mod image;
+mod full;
+pub(crate) mod image;
+mod poisoned;
 mod rig;
+mod role;
 mod volumes;
 
 use std::io::Write;

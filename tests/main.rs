@@ -3,6 +3,7 @@
 
 mod crash;
 mod e2e;
+mod fuzz;
 mod kernel;
 mod sim;
 mod tidy;

@@ -28,14 +28,15 @@ enum Expected {
     SlotLost,
 }
 
-struct Rest {
-    disk: Disk,
-    frames: Vec<SealedFrame>,
-    slot_frame: FrameNumber,
+/// The script's journal when nothing is in flight any more.
+pub(super) struct Rest {
+    pub(super) disk: Disk,
+    pub(super) frames: Vec<SealedFrame>,
+    pub(super) slot_frame: FrameNumber,
 }
 
 impl Rest {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::reach().expect("an undisturbed script keeps its promises")
     }
 

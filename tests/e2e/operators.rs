@@ -4,7 +4,7 @@ use std::{fs, process::Stdio};
 
 use serde_json::Value;
 
-use super::process::{RunningNode, command, until};
+use super::process::{RunningNode, command, scratch, until};
 
 /// The roles, with the field names that only they have in `/readyz`.
 const ROLES: [(&str, &str, &[&str]); 2] = [
@@ -24,7 +24,7 @@ async fn json(node: &RunningNode, role: &str, path: &str) -> Value {
 
 #[tokio::test]
 async fn each_role_answers_on_its_admin_address() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let node = RunningNode::start(scratch.path()).await;
     for (role, service, own) in ROLES {
         let health = json(&node, role, "/healthz").await;
@@ -56,7 +56,7 @@ async fn each_role_answers_on_its_admin_address() {
 
 #[tokio::test]
 async fn what_happened_is_counted() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let node = RunningNode::start(scratch.path()).await;
     let mut wallet = node.wallet().await;
     for (key, body, status) in [
@@ -80,7 +80,7 @@ async fn what_happened_is_counted() {
 
 #[tokio::test]
 async fn the_log_says_in_its_text_what_operators_grep_for() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let (data, log) = (scratch.path().join("data"), scratch.path().join("log"));
     let mut started = command(&data, &["log=debug"]);
     started.stdout(Stdio::null()).stderr(fs::File::create(&log).expect("a file"));

@@ -73,7 +73,7 @@ impl Payer {
 }
 
 /// The receipt, or `None` if the connection broke: then its fate is open.
-async fn transfer(client: &mut Client, task: usize, key: &str) -> Option<Vec<u8>> {
+pub(crate) async fn transfer(client: &mut Client, task: usize, key: &str) -> Option<Vec<u8>> {
     let body = format!(r#"{{"from":"bank","to":"payee-{task}","asset":"ron","amount_minor":"1"}}"#);
     let reply = timeout(Duration::from_secs(10), client.post("/v1/transfer", key, body.into())).await;
     let reply = reply.expect("an answer or a broken connection within 10 s").ok()?;

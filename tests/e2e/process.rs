@@ -12,6 +12,7 @@ use std::{
 
 use client::Client;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// How long a node may take to do what it was asked for, on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,7 +43,11 @@ impl RunningNode {
     /// Spawns `command`, which must start a node on `data`, and waits until it serves.
     pub(crate) async fn spawn(command: &mut Command, data: &Path) -> Self {
         drop(std::fs::remove_file(data.join("run/endpoints.json")));
-        let mut process = command.spawn().expect("the binary starts");
+        Self::adopt(command.spawn().expect("the binary starts"), data).await
+    }
+
+    /// Waits until a process that is starting on `data` serves.
+    pub(crate) async fn adopt(mut process: Child, data: &Path) -> Self {
         let endpoints = endpoints(&mut process, data).await;
         let token = std::fs::read_to_string(data.join("keys/dev.token")).expect("made at the first start");
         Self { process, endpoints, token: token.trim().into() }
@@ -105,14 +110,26 @@ impl Drop for RunningNode {
     }
 }
 
-/// The command that runs a node on `data`, every listener on a free port.
+/// A directory of this test alone, in memory where the host has that: the device is not the subject,
+/// and removing a journal stalls some disks for seconds.
+pub(crate) fn scratch() -> TempDir {
+    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    made.expect("a temporary directory")
+}
+
+/// The command that runs a node on `data`, every listener on a free port, with a small journal.
 pub(crate) fn command(data: &Path, settings: &[&str]) -> Command {
     let mut command = Command::new(binary("macronode"));
-    command.stdin(Stdio::null()).arg("--set").arg(format!("data_dir={}", data.display()));
+    // The node of whoever runs the tests may hold the operators' socket there.
+    command
+        .env_remove("XDG_RUNTIME_DIR")
+        .stdin(Stdio::null())
+        .arg("--set")
+        .arg(format!("data_dir={}", data.display()));
     for key in LISTENERS {
         command.arg("--set").arg(format!("{key}=127.0.0.1:0"));
     }
-    command.args(["--set", "log=warn"]);
+    command.args(["--set", "log=warn", "--set", "ledger.segment_mib=4"]);
     for setting in settings {
         command.args(["--set", setting]);
     }
@@ -124,8 +141,13 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let target = test.ancestors().nth(2).expect("tests lie in the target directory's deps");
     let binary = target.join(name);
-    assert!(binary.exists(), "{}: build it first: cargo build -p {name}", binary.display());
+    assert!(binary.exists(), "{}: build it first: cargo build --workspace --bins", binary.display());
     binary
+}
+
+/// Whether this host has a program.
+pub(crate) fn is_there(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
 }
 
 /// Effective user id 0, as the kernel tells it.
@@ -136,7 +158,7 @@ pub(crate) fn is_root() -> bool {
 }
 
 /// Waits for the end of a process.
-async fn ended(process: &mut Child) -> ExitStatus {
+pub(crate) async fn ended(process: &mut Child) -> ExitStatus {
     until("the process ends", || process.try_wait().expect("a child of ours")).await
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::Output};
 
-use super::process::{binary, command};
+use super::process::{binary, command, scratch};
 
 fn shipped() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../configs/macronode.toml")
@@ -10,7 +10,12 @@ fn shipped() -> PathBuf {
 
 fn config(words: &[&str], environment: &[(&str, &str)]) -> Output {
     let mut command = std::process::Command::new(binary("macronode"));
-    command.arg("config").args(words).env_remove("RON_CONFIG").envs(environment.iter().copied());
+    command
+        .arg("config")
+        .args(words)
+        .env_remove("RON_CONFIG")
+        .env_remove("RUST_LOG")
+        .envs(environment.iter().copied());
     command.output().expect("the binary starts")
 }
 
@@ -41,11 +46,37 @@ fn print_tells_where_each_value_comes_from() {
 }
 
 #[test]
+fn the_log_follows_rust_log() {
+    let environment = [("RUST_LOG", "info,hyper=warn,tower=warn"), ("LOG_LEVEL", "trace")];
+    let (code, out, err) = said(&config(&["print"], &environment));
+    assert_eq!(code, Some(0), "{err}");
+    let line = "log = \"info,hyper=warn,tower=warn\"  # environment RUST_LOG";
+    assert!(out.lines().any(|have| have == line), "{out}");
+    let (code, _, err) = said(&config(&["check"], &[("RUST_LOG", "a=b=c")]));
+    assert_eq!(code, Some(2), "{err}");
+    assert!(err.contains("(environment RUST_LOG)"), "{err}");
+}
+
+#[test]
+fn a_wrong_command_line_is_usage() {
+    let run = |words: &[&str]| {
+        said(&std::process::Command::new(binary("macronode")).args(words).output().expect("it starts"))
+    };
+    let version = format!("macronode {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&["--version"]), (Some(0), version, String::new()));
+    for words in [&["--sett", "a=b"][..], &["start"], &["config"], &["--set"]] {
+        let (code, out, err) = run(words);
+        assert_eq!((code, out.as_str()), (Some(2), ""), "{words:?}");
+        assert!(err.contains("Usage: macronode") || err.contains("--help"), "{words:?}: {err}");
+    }
+}
+
+#[test]
 fn check_says_ok_or_names_every_problem() {
     let shipped = shipped();
     let (code, out, err) = said(&config(&["check", shipped.to_str().expect("a plain path")], &[]));
     assert_eq!((code, out.as_str(), err.as_str()), (Some(0), "ok\n", ""));
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let file = scratch.path().join("bad.toml");
     std::fs::write(&file, "[ledger]\nhtpp = \"x\"\nsegment_mib = 0\n").expect("written");
     let (code, out, err) = said(&config(&["check", file.to_str().expect("a plain path")], &[]));
@@ -57,7 +88,7 @@ fn check_says_ok_or_names_every_problem() {
 
 #[test]
 fn a_node_does_not_start_with_settings_that_do_not_hold() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let data = scratch.path().join("data");
     let file = scratch.path().join("no-profile.toml");
     std::fs::write(&file, "log = \"info\"\n").expect("written");

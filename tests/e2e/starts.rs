@@ -5,12 +5,12 @@ use std::{
     net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::Path,
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use super::{
     not_run,
-    process::{RunningNode, binary, command},
+    process::{RunningNode, binary, command, scratch, until},
 };
 
 /// Runs a node that is expected to end by itself; its exit code and last words.
@@ -21,7 +21,7 @@ fn refused(command: &mut Command) -> (Option<i32>, String) {
 
 #[tokio::test]
 async fn a_second_node_on_the_same_directory_is_told_who_has_it() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let node = RunningNode::start(scratch.path()).await;
     let (code, words) = refused(&mut command(scratch.path(), &[]));
     assert_eq!(code, Some(75), "{words}");
@@ -31,8 +31,46 @@ async fn a_second_node_on_the_same_directory_is_told_who_has_it() {
 }
 
 #[tokio::test]
+async fn of_two_first_starts_at_once_one_serves() {
+    for _ in 0..4 {
+        let scratch = scratch();
+        let data = scratch.path().join("data");
+        let start = || {
+            let mut command = command(&data, &[]);
+            command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the binary starts")
+        };
+        let mut both = vec![start(), start()];
+        let ended = |both: &mut Vec<Child>| {
+            both.iter_mut().position(|process| process.try_wait().expect("ours").is_some())
+        };
+        let loser = until("one of them gives up", || ended(&mut both)).await;
+        let status = both.remove(loser).wait().expect("ours");
+        assert_eq!(status.code(), Some(75), "the other has the directory");
+        let mut node = RunningNode::adopt(both.remove(0), &data).await;
+        let issue = r#"{"to":"a","asset":"ron","amount_minor":"5"}"#;
+        let reply = node.wallet().await.post("/v1/issue", "k", issue.into()).await.expect("it listens");
+        assert_eq!(reply.status, 200, "the token is of the keys in use: {}", reply.text());
+        assert_eq!(node.stop().await.code(), Some(0));
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_nobody_listens_to_runs() {
+    let scratch = scratch();
+    let mut deaf = command(scratch.path(), &["log=trace"]);
+    let mut child = deaf.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    // The reading ends are closed: whatever it writes fails from here on.
+    drop((child.stdout.take(), child.stderr.take()));
+    let mut node = RunningNode::adopt(child, scratch.path()).await;
+    let issue = r#"{"to":"a","asset":"ron","amount_minor":"5"}"#;
+    let reply = node.wallet().await.post("/v1/issue", "k", issue.into()).await.expect("it listens");
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(node.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_taken_port_is_told_by_its_key() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("bound");
     for key in ["ledger.http", "wallet.admin"] {
@@ -48,7 +86,7 @@ async fn a_taken_port_is_told_by_its_key() {
 
 #[tokio::test]
 async fn lax_modes_are_refused_by_name() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let data = &scratch.path().join("data");
     let mut node = RunningNode::start(data).await;
     assert_eq!(node.stop().await.code(), Some(0));
@@ -75,7 +113,7 @@ async fn lax_modes_are_refused_by_name() {
 
 #[test]
 fn a_data_directory_that_cannot_be_one_is_refused() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let file = scratch.path().join("file");
     fs::write(&file, "in the way").expect("written");
     for data in [file.clone(), file.join("below")] {
@@ -88,7 +126,7 @@ fn a_data_directory_that_cannot_be_one_is_refused() {
 
 #[test]
 fn a_read_only_file_system_is_refused() {
-    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let scratch = scratch();
     let place = scratch.path().join("mounted");
     fs::create_dir(&place).expect("made");
     let mut program = Command::new("unshare");

@@ -9,7 +9,7 @@ use std::{
 
 use super::{
     not_run,
-    process::{RunningNode, binary, command, is_root, until},
+    process::{RunningNode, binary, command, is_root, is_there, until},
 };
 
 const NOBODY: u32 = 65_534;
@@ -32,9 +32,6 @@ fn without_rights(scratch: &Path, data: &Path) -> Command {
 
 /// Whether the programs that take rights away are here; says so if not.
 fn can_run(name: &str) -> bool {
-    let is_there = |program: &&str| {
-        Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success())
-    };
     let missing = ["prlimit", "setpriv"].into_iter().find(|program| !is_there(program));
     if let Some(missing) = missing {
         not_run(&format!("unprivileged::{name}"), format!("there is no `{missing}` (util-linux)"));

@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// A mounted image.
-pub(super) struct Image {
+pub(crate) struct Image {
     mount: PathBuf,
     _home: tempfile::TempDir,
 }
 
 /// The file systems that journals are kept on, with the smallest size that each can be made in.
-pub(super) const FILE_SYSTEMS: [(&str, u64); 2] = [("ext4", 24 << 20), ("xfs", 320 << 20)];
+pub(crate) const FILE_SYSTEMS: [(&str, u64); 2] = [("ext4", 24 << 20), ("xfs", 320 << 20)];
 
 impl Image {
     /// Makes and mounts one, or says why this host cannot.
-    pub(super) fn mount(file_system: &str, len_bytes: u64) -> Result<Self, String> {
+    pub(crate) fn mount(file_system: &str, len_bytes: u64) -> Result<Self, String> {
         let shared_memory = Path::new("/dev/shm");
         let home =
             if shared_memory.is_dir() { tempfile::tempdir_in(shared_memory) } else { tempfile::tempdir() };
@@ -33,13 +33,13 @@ impl Image {
     }
 
     /// Where it is mounted.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.mount
     }
 
     /// Cuts the file system off from its device, as a failing controller would: every write from now
     /// on is an error.
-    pub(super) fn shut_down(&self) -> Result<(), String> {
+    pub(crate) fn shut_down(&self) -> Result<(), String> {
         run(Command::new("xfs_io").args(["-x", "-c", "shutdown"]).arg(&self.mount))
     }
 }

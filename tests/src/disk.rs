@@ -187,6 +187,11 @@ impl Disk {
         file.media[offset..offset + BLOCK_BYTES].copy_from_slice(&view);
     }
 
+    /// The file is gone.
+    pub fn remove(&mut self, name: FileName) {
+        assert!(self.files.remove(&name).is_some(), "it was there");
+    }
+
     fn take(&mut self, ticket: Ticket) -> Write {
         let found = self.in_flight.iter().position(|write| write.ticket == ticket);
         self.in_flight.swap_remove(found.expect("the write is in flight"))

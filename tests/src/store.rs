@@ -52,6 +52,7 @@ pub fn create(disk: &mut Disk, geometry: Geometry) {
         geometry,
         frame_key: FRAME_KEY,
         ledger_secret: [0; 32],
+        log_key: [0; 32],
     };
     superblock.encode(&mut image);
     for copy in ImageCopy::BOTH {
@@ -140,6 +141,20 @@ pub fn reopen(disk: &Disk, checkpoint: Option<&Checkpoint>) -> Result<Reopened, 
 pub fn reopen_with(
     disk: &Disk,
     checkpoint: Option<&Checkpoint>,
+    replay: impl FnMut(&Frame<'_>) -> Result<(), String>,
+) -> Result<Reopened, Violation> {
+    let known = checkpoint.map_or(FrameNumber::ZERO, |checkpoint| checkpoint.frame);
+    reopen_knowing(disk, checkpoint, known, replay)
+}
+
+/// As `reopen_with`, and the header of some checkpoint names the frame `known`.
+///
+/// # Errors
+/// As `reopen_with`.
+pub fn reopen_knowing(
+    disk: &Disk,
+    checkpoint: Option<&Checkpoint>,
+    known: FrameNumber,
     mut replay: impl FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> Result<Reopened, Violation> {
     let superblock = superblock(disk)?;
@@ -160,7 +175,7 @@ pub fn reopen_with(
         key: &key,
         slot: slot.as_ref(),
         checkpoint,
-        checkpoint_frame_max: checkpoint.map_or(FrameNumber::ZERO, |checkpoint| checkpoint.frame),
+        checkpoint_frame_max: known,
     };
     let mut buffer = vec![0; recovery_buffer_bytes(superblock.geometry)];
     let mut frames = Vec::new();

@@ -4,23 +4,24 @@
 
 use std::path::Path;
 
-use crate::{endpoints::Endpoints, token};
+use crate::{endpoints::Endpoints, terminal, token};
 
 /// Says what listens where, where the token is, and one `curl` for each job.
-#[expect(clippy::print_stdout, reason = "this is what the person at the terminal reads")]
-pub(crate) fn announce(endpoints: &Endpoints, data_dir: &Path, vkey: &str) {
+pub(crate) fn announce(endpoints: &Endpoints, admin_socket: Option<&Path>, data_dir: &Path, vkey: &str) {
     let Endpoints { ledger, ledger_admin, wallet, wallet_admin } = *endpoints;
     let token = data_dir.join("keys").join(token::TOKEN);
-    println!("macronode is ready (disk format 0: it may still break)");
-    println!("  ledger   http://{ledger}   admin http://{ledger_admin}");
-    println!("  wallet   http://{wallet}   admin http://{wallet_admin}");
-    println!("  data     {}", data_dir.display());
-    println!("  token    {}", token.display());
-    println!("  log key  {vkey}");
-    for line in jobs(endpoints, &token) {
-        println!("{line}");
-    }
-    println!("Not in this version: usage (the accounting role), holds, feed. Ctrl-C stops it.");
+    let mut lines = vec![
+        "macronode is ready (disk format 0: it may still break)".into(),
+        format!("  ledger   http://{ledger}   admin http://{ledger_admin}"),
+        format!("  wallet   http://{wallet}   admin http://{wallet_admin}"),
+        format!("  data     {}", data_dir.display()),
+        format!("  token    {}", token.display()),
+        format!("  log key  {vkey}"),
+    ];
+    lines.extend(admin_socket.map(|socket| format!("  ronctl   --socket {}", socket.display())));
+    lines.extend(jobs(endpoints, &token));
+    lines.push("Not in this version: usage (the accounting role), holds, feed. Ctrl-C stops it.\n".into());
+    terminal::say(&lines.join("\n"));
     tracing::info!("ready=1");
 }
 

@@ -5,12 +5,12 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     config::{Problems, Settings, page, template},
     params::Params,
-    process,
+    process, terminal,
 };
 
 /// What a face was built from.
@@ -70,7 +70,10 @@ enum ConfigAction {
 /// Runs the face and gives its exit code.
 #[must_use]
 pub fn main(build: &Build) -> ExitCode {
-    let Arguments { config, set, command } = Arguments::parse();
+    let face = Arguments::command().name(build.service).version(build.version);
+    let matches = face.get_matches();
+    let Arguments { config, set, command } =
+        Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let file = config.as_deref();
     match command.unwrap_or(Command::Run) {
         Command::Config { action } => settings(build, action, file, &set),
@@ -81,7 +84,6 @@ pub fn main(build: &Build) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is the command line")]
 fn settings(build: &Build, action: ConfigAction, file: Option<&Path>, set: &[String]) -> ExitCode {
     let loaded = match &action {
         ConfigAction::Page | ConfigAction::Template => None,
@@ -93,18 +95,17 @@ fn settings(build: &Build, action: ConfigAction, file: Option<&Path>, set: &[Str
         Err(problems) => return refuse(build, &problems),
     };
     match (action, settings) {
-        (ConfigAction::Print, Some(settings)) => print!("{}", settings.print()),
-        (ConfigAction::Template, _) => print!("{}", template()),
-        (ConfigAction::Page, _) => print!("{}", page()),
-        (ConfigAction::Check { .. } | ConfigAction::Print, _) => println!("ok"),
+        (ConfigAction::Print, Some(settings)) => terminal::say(&settings.print()),
+        (ConfigAction::Template, _) => terminal::say(&template()),
+        (ConfigAction::Page, _) => terminal::say(&page()),
+        (ConfigAction::Check { .. } | ConfigAction::Print, _) => terminal::say("ok\n"),
     }
     ExitCode::SUCCESS
 }
 
-#[expect(clippy::print_stderr, reason = "this is the command line")]
 fn refuse(build: &Build, problems: &Problems) -> ExitCode {
     for problem in &problems.0 {
-        eprintln!("{}: {problem}", build.service);
+        terminal::complain(&format!("{}: {problem}\n", build.service));
     }
     ExitCode::from(2)
 }

@@ -1,8 +1,8 @@
 //! `run/endpoints.json`: the addresses in use, for tools and tests that ask for any free port.
 
-use std::{net::SocketAddr, path::Path};
+use std::{fs, net::SocketAddr, path::Path};
 
-use disk::directory;
+use disk::{DiskError, Operation};
 use engine::OpenError;
 use serde::Serialize;
 
@@ -22,10 +22,24 @@ impl Endpoints {
     ///
     /// # Errors
     /// If they cannot be written, or others may enter the directory.
-    pub(crate) fn write(&self, run: &Path) -> Result<(), KeyError> {
+    pub(crate) fn write(&self, run: &Path, admin_socket: Option<&Path>) -> Result<(), KeyError> {
         private_dir(run)?;
-        let text = serde_json::to_string_pretty(self).expect("addresses are plain values");
-        let written = directory::replace_file(&run.join("endpoints.json"), text.as_bytes());
-        Ok(written.map_err(OpenError::from)?)
+        let written = Written { endpoints: *self, admin_socket };
+        let text = serde_json::to_string_pretty(&written).expect("addresses are plain values");
+        // Not flushed: the addresses of a machine that lost its power are of no use.
+        let (fresh, path) = (run.join("endpoints.json.new"), run.join("endpoints.json"));
+        fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path)).map_err(|error| {
+            let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
+            KeyError::from(OpenError::from(DiskError::File { operation: Operation::Write, path, errno }))
+        })
     }
+}
+
+/// The whole file.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    endpoints: Endpoints,
+    /// `null` where no operators' socket could be made.
+    admin_socket: Option<&'a Path>,
 }

@@ -1,16 +1,23 @@
 //! `Http`: the listeners of all roles of this process, from the first bind to the end of the drain.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use engine::LedgerRole;
 use server::{
-    Admin, Authority, CorrMaker, Front, HttpParams, HttpTelemetry, LedgerPort, LedgerTelemetry, MoneyParts,
-    ProcessTelemetry, Registry, Role, Service, Site, Version, WalletTelemetry, admin_router, ledger_router,
-    serve, wallet_router,
+    Admin, Authority, Chaos, CorrMaker, Front, HttpParams, HttpTelemetry, LedgerPort, LedgerTelemetry,
+    MoneyParts, ProcessTelemetry, Registry, Role, Service, Site, Version, WalletTelemetry, admin_router,
+    ledger_router, serve, wallet_router,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use wire::admin::Target;
 
 use crate::{
+    admin_desk::{AdminDesk, DeskRole, Identity},
+    admin_socket::AdminSocket,
     banner,
     cli::Build,
     clock::HostClock,
@@ -26,6 +33,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Http {
     endpoints: Endpoints,
+    admin_socket: Option<PathBuf>,
     stop: watch::Sender<bool>,
     serving: JoinSet<()>,
 }
@@ -42,6 +50,7 @@ impl Http {
         keyring: caps::Keyring,
         telemetry: LedgerTelemetry,
         (ledger_registry, wallet_registry): &(Registry, Registry),
+        log_key: &str,
     ) -> Result<Self, StartError> {
         let port: Arc<dyn LedgerPort> = Arc::new(LocalLedger::start(role)?);
         let http = http_params(params);
@@ -55,8 +64,12 @@ impl Http {
         let ledger_role: Arc<dyn Role> = Arc::new(LedgerReadiness { ledger: Arc::clone(&port), telemetry });
         let wallet_role: Arc<dyn Role> = Arc::new(WalletReadiness(Arc::clone(&port)));
         let wallet_telemetry = WalletTelemetry::register(wallet_registry)?;
-        let ledger_front = front(Service::Ledger, ledger_registry, None, http)?;
-        let wallet_front = front(Service::Wallet, wallet_registry, Some(wallet_telemetry), http)?;
+        let ledger_front = front(Service::Ledger, ledger_registry, None, params)?;
+        let wallet_front = front(Service::Wallet, wallet_registry, Some(wallet_telemetry), params)?;
+        let desk_roles = vec![
+            DeskRole::new(Target::Ledger, &ledger_role, &ledger_front),
+            DeskRole::new(Target::Wallet, &wallet_role, &wallet_front),
+        ];
         let admin = |role, registry: &Registry, name| -> Result<_, StartError> {
             let process = ProcessTelemetry::register(registry)?;
             let version = version(build, name);
@@ -77,13 +90,16 @@ impl Http {
             wallet: open("wallet.http", params.wallet.http, wallet_router(parts()), &wallet_front).await?,
             wallet_admin: open("wallet.admin", params.wallet.admin, wallet_admin, &wallet_front).await?,
         };
-        endpoints.write(&params.data_dir.join("run"))?;
-        Ok(Self { endpoints, stop, serving })
+        let identity = Identity::new(build, params, role.report.store.epoch, log_key);
+        let desk = AdminDesk::new(identity, endpoints, port, Arc::clone(&role.board), desk_roles);
+        let admin_socket = AdminSocket::open(params, desk, &mut serving, stopping);
+        endpoints.write(&params.data_dir.join("run"), admin_socket.as_deref())?;
+        Ok(Self { endpoints, admin_socket, stop, serving })
     }
 
     /// Says what listens where.
     pub(crate) fn announce(&self, data_dir: &Path, vkey: &str) {
-        banner::announce(&self.endpoints, data_dir, vkey);
+        banner::announce(&self.endpoints, self.admin_socket.as_deref(), data_dir, vkey);
     }
 
     /// Takes no new connections and waits until what was taken is answered, or cut at the drain's
@@ -117,11 +133,15 @@ fn front(
     service: Service,
     registry: &Registry,
     wallet: Option<WalletTelemetry>,
-    http: HttpParams,
+    params: &Params,
 ) -> Result<Arc<Front>, StartError> {
     let telemetry = HttpTelemetry::register(registry, service)?;
     let seed = u64::from_le_bytes(*random()?.first_chunk().expect("32 bytes hold 8"));
-    Ok(Arc::new(Front::new(Arc::new(HostClock), CorrMaker::new(seed), telemetry, wallet, http.inflight_max)))
+    let target = if service == Service::Wallet { Target::Wallet } else { Target::Ledger };
+    let chaos = Chaos::register(registry, target, Arc::new(HostClock))?;
+    let inflight_max = params.wallet.inflight;
+    let front = Front::new(Arc::new(HostClock), CorrMaker::new(seed), telemetry, wallet, inflight_max);
+    Ok(Arc::new(if params.chaos { front.with_chaos(Arc::new(chaos)) } else { front }))
 }
 
 fn http_params(params: &Params) -> HttpParams {
@@ -132,6 +152,7 @@ fn http_params(params: &Params) -> HttpParams {
         write_timeout: params.wallet.write_timeout,
         idle_timeout: params.wallet.idle_timeout,
         answer_timeout: params.wallet.write_timeout,
+        drain_timeout: params.drain_timeout,
         ..HttpParams::default()
     }
 }

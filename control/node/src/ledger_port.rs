@@ -37,6 +37,8 @@ impl LedgerPort for LocalLedger {
         Box::pin(async move {
             match self.board.refusing() {
                 Some(Reason::SafeMode) => return Err(PortError::SafeMode),
+                // The committer repeats what was decided before, and declines the rest.
+                Some(Reason::NoSpace) => {}
                 Some(_) => return Err(PortError::Gone),
                 None => {}
             }

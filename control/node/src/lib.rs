@@ -4,11 +4,15 @@
 //! (`server`), capabilities (`caps`).
 #![forbid(unsafe_code)]
 
+mod admin_desk;
+mod admin_place;
+mod admin_socket;
 mod asker;
 mod banner;
 mod cli;
 mod clock;
 mod config;
+mod descriptors;
 mod endpoints;
 mod http;
 mod keys;
@@ -20,6 +24,7 @@ mod process;
 mod readiness;
 mod signals;
 mod start_error;
+mod terminal;
 mod token;
 
 pub use cli::{Build, main};

@@ -23,6 +23,8 @@ pub(crate) fn begin(filter: EnvFilter) {
         .with_span_list(false)
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // What it would print about a log that nobody reads, nobody reads, and the attempt panics.
+        .log_internal_errors(false)
         .finish();
     // A second call (two nodes in one test process) keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);

@@ -15,6 +15,8 @@ use crate::{
 pub struct Params {
     /// Where everything durable lies.
     pub data_dir: PathBuf,
+    /// How long requests in work may go on after a stop was asked for.
+    pub drain_timeout: Duration,
     /// Filter of the log.
     pub log: String,
     /// The ledger role.
@@ -23,6 +25,10 @@ pub struct Params {
     pub accounting: AccountingParams,
     /// The wallet role.
     pub wallet: WalletParams,
+    /// The operators' socket; `None`: in the runtime directory.
+    pub admin_socket: Option<PathBuf>,
+    /// Whether operators may inject faults.
+    pub chaos: bool,
 }
 
 /// The ledger role.
@@ -108,10 +114,13 @@ impl Params {
         }
         Ok(Self {
             data_dir: settings.path("data_dir"),
+            drain_timeout: Duration::from_millis(settings.number("drain_ms")),
             log: settings.text("log").into(),
             ledger: ledger_params(settings),
             accounting: accounting_params(settings),
             wallet: wallet_params(settings),
+            admin_socket: socket(settings, "admin.socket"),
+            chaos: settings.is_on("chaos.enabled"),
         })
     }
 }
@@ -174,15 +183,20 @@ fn ledger_params(settings: &Settings) -> LedgerParams {
 }
 
 fn accounting_params(settings: &Settings) -> AccountingParams {
-    let socket = settings.text("accounting.socket");
-    let socket = socket.strip_prefix("unix://").unwrap_or(socket);
     AccountingParams {
         admin: settings.address("accounting.admin"),
-        socket: (!socket.is_empty()).then(|| PathBuf::from(socket)),
+        socket: socket(settings, "accounting.socket"),
         window_millis: settings.number("accounting.window_millis"),
         shards: settings.number("accounting.shards"),
         label_limit: settings.number("accounting.label_limit"),
     }
+}
+
+/// A socket's path; `None` if it is left to the node.
+fn socket(settings: &Settings, key: &str) -> Option<PathBuf> {
+    let path = settings.text(key);
+    let path = path.strip_prefix("unix://").unwrap_or(path);
+    (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
 fn wallet_params(settings: &Settings) -> WalletParams {

@@ -8,6 +8,7 @@ use server::{LedgerTelemetry, Registry};
 
 use crate::{
     cli::Build,
+    descriptors,
     http::Http,
     keys::{KeyError, Keys, own_dir, private_dir, random},
     logging,
@@ -15,17 +16,16 @@ use crate::{
     params::Params,
     signals::Signals,
     start_error::StartError,
-    token,
+    terminal, token,
 };
 
 /// Runs the node until SIGTERM or SIGINT.
-#[expect(clippy::print_stderr, reason = "the last word of a process that does not start")]
 pub(crate) fn run(build: &Build, params: &Params) -> ExitCode {
     match start(build, params) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(74),
         Err(error) => {
-            eprintln!("{}: {error}", build.service);
+            terminal::complain(&format!("{}: {error}\n", build.service));
             ExitCode::from(error.exit_code())
         }
     }
@@ -33,6 +33,7 @@ pub(crate) fn run(build: &Build, params: &Params) -> ExitCode {
 
 fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     logging::begin(logging::parse(&params.log).expect("checked with the settings"));
+    descriptors::raise();
     own_dir(&params.data_dir)?;
     private_dir(&params.data_dir.join("ledger"))?;
     let keys = Keys::open(&params.data_dir.join("keys"))?;
@@ -57,7 +58,7 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(control_threads()).enable_all().build()?;
     let served: Result<(), StartError> = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let http = Http::start(build, params, &role, keyring, telemetry, &registries).await?;
+        let http = Http::start(build, params, &role, keyring, telemetry, &registries, &vkey).await?;
         http.announce(&params.data_dir, &vkey);
         let signal = signals.first().await;
         tracing::info!("{signal}: no new requests, what was taken is finished");

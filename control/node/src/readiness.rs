@@ -3,6 +3,23 @@
 use std::sync::Arc;
 
 use server::{LedgerPort, LedgerTelemetry, Readiness, Role};
+use wire::Status;
+
+/// Ledger time may be this far from the wall clock before it is worth a word.
+const CLOCK_MILLIS: i64 = 60_000;
+
+/// Why the ledger is not ready, or what is not as it should be; empty if all is well.
+fn reason(status: &Status) -> &'static str {
+    let health = status.health;
+    match status.refusing {
+        Some(reason) => reason.word(),
+        None if health.space_low => "space_low",
+        None if health.clock_ahead_millis >= CLOCK_MILLIS => "clock_ahead",
+        None if health.clock_ahead_millis <= -CLOCK_MILLIS => "clock_behind",
+        None if health.derived_lost => "derived_lost",
+        None => "",
+    }
+}
 
 /// The ledger's own readiness.
 #[derive(Debug)]
@@ -14,11 +31,11 @@ pub(crate) struct LedgerReadiness {
 impl Role for LedgerReadiness {
     fn readiness(&self) -> Readiness {
         let status = self.ledger.status();
-        let ready = status.accepting;
+        let reason = reason(&status);
         Readiness {
-            ready,
-            degraded: !ready,
-            reason: status.refusing.map(|reason| reason.word().into()).unwrap_or_default(),
+            ready: status.accepting,
+            degraded: !reason.is_empty(),
+            reason: reason.into(),
             deps: Vec::new(),
             committer_lag_ms: Some(status.committer_lag_millis),
             backpressure_ok: Some(status.intake_depth < status.intake_capacity),
@@ -50,6 +67,43 @@ impl Role for WalletReadiness {
             kms_ready: None,
             policy_ready: None,
             wallet_ready: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{Incarnation, LedgerId, Reason};
+    use wire::{Committed, Health};
+
+    use super::*;
+
+    #[test]
+    fn what_is_worst_is_told() {
+        let status = |refusing: Option<Reason>, health| Status {
+            ledger: LedgerId([1; 16]),
+            incarnation: Incarnation(1),
+            accepting: refusing.is_none(),
+            refusing,
+            committed: Committed::default(),
+            intake_depth: 0,
+            intake_capacity: 1,
+            committer_lag_millis: 0,
+            health,
+        };
+        let well = Health::default();
+        let low = Health { space_low: true, clock_ahead_millis: CLOCK_MILLIS, derived_lost: true };
+        for (refusing, health, expected) in [
+            (None, well, ""),
+            (Some(Reason::NoSpace), low, "no_space"),
+            (Some(Reason::SafeMode), well, "safe_mode"),
+            (None, low, "space_low"),
+            (None, Health { space_low: false, ..low }, "clock_ahead"),
+            (None, Health { clock_ahead_millis: -CLOCK_MILLIS, ..well }, "clock_behind"),
+            (None, Health { clock_ahead_millis: CLOCK_MILLIS - 1, ..well }, ""),
+            (None, Health { derived_lost: true, ..well }, "derived_lost"),
+        ] {
+            assert_eq!(reason(&status(refusing, health)), expected);
         }
     }
 }

@@ -32,14 +32,24 @@ impl StartError {
             Self::Name(_) => 2,
             Self::Http(_) => 70,
             Self::Listen { error, .. } => cannot_listen(error).0,
+            Self::Io(error) if is_shortage(error) => 92,
             Self::Io(_) => 91,
         }
     }
 }
 
+/// Whether the process or the host is short of descriptors or memory.
+fn is_shortage(error: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS];
+    Errno::from_io_error(error).is_some_and(|errno| shortages.contains(&errno))
+}
+
 /// Why an address cannot be listened on: the exit code, and what to do.
 fn cannot_listen(error: &std::io::Error) -> (u8, &'static str) {
-    if error.kind() == ErrorKind::AddrInUse {
+    if is_shortage(error) {
+        (92, "raise the limit (`ulimit -n`)")
+    } else if error.kind() == ErrorKind::AddrInUse {
         (75, "stop what listens there, or set another port")
     } else if error.kind() == ErrorKind::PermissionDenied {
         (77, "ports below 1024 need CAP_NET_BIND_SERVICE")

@@ -65,7 +65,12 @@ impl Authority {
     /// `unauthorized` if there is none, or one that proves nothing; `forbidden` if it carries a
     /// caveat that cannot be honoured here.
     pub fn bearer(&self, headers: &HeaderMap, now: Timestamp) -> Result<Arc<Capability>, Refusal> {
-        let header = headers.get(header::AUTHORIZATION).map(axum::http::HeaderValue::as_bytes);
+        let mut values = headers.get_all(header::AUTHORIZATION).iter();
+        let header = values.next().map(axum::http::HeaderValue::as_bytes);
+        if values.next().is_some() {
+            // Whoever stands between could have looked at the other one.
+            return Err(Refusal::of_capability(CapError::Scheme));
+        }
         let token = bearer_token(header).map_err(Refusal::of_capability)?;
         let digest = *blake3::hash(token.as_bytes()).as_bytes();
         let found = self.remembered.lock().expect("no holder of the lock panics").find(&digest);

@@ -68,9 +68,11 @@ fn too_large(max: usize) -> Refusal {
 /// Checks that the body is of one of `types`, whatever its parameters.
 ///
 /// # Errors
-/// `bad_request` that names the type expected.
+/// `bad_request` that names the type expected, also where the header is given twice.
 pub(crate) fn check_type(headers: &HeaderMap, types: &[&'static str]) -> Result<&'static str, Refusal> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut values = headers.get_all(header::CONTENT_TYPE).iter();
+    let given = values.next().filter(|_| values.next().is_none());
+    let given = given.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = given.split(';').next().unwrap_or_default().trim();
     let known = types.iter().find(|known| known.eq_ignore_ascii_case(essence));
     known.copied().ok_or_else(|| {

@@ -24,6 +24,7 @@ pub struct HttpTelemetry {
     inflight: IntGauge,
     inflight_requests: IntGauge,
     quota_exhaustions: IntCounter,
+    pub(crate) connections: IntGauge,
     pub(crate) connections_broken: IntCounter,
     pub(crate) tasks_leaked: IntCounter,
 }
@@ -65,6 +66,7 @@ impl HttpTelemetry {
                 "quota_exhaustions_total",
                 "requests refused by a rate or a quota",
             )?,
+            connections: gauge(registry, "http_connections", "connections open, admin included")?,
             connections_broken: counter(
                 registry,
                 "connections_broken_total",

@@ -116,6 +116,7 @@ fn refused_as_one(results: &[EntryResult]) -> Option<Reason> {
             | Reason::IdemConflict
             | Reason::IdemExpired
             | Reason::Internal
+            | Reason::NoSpace
             | Reason::Quota
             | Reason::SafeMode
             | Reason::Timeout

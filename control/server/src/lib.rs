@@ -10,6 +10,7 @@ mod admin;
 mod answer;
 mod authority;
 mod body;
+mod chaos;
 mod cloud_event;
 mod corr;
 mod error;
@@ -31,11 +32,13 @@ mod telemetry;
 #[cfg(test)]
 mod tests;
 mod tlog_proof;
+mod unread;
 mod usage_routes;
 mod wallet_routes;
 
 pub use admin::{Admin, Readiness, Role, admin_router};
 pub use authority::Authority;
+pub use chaos::Chaos;
 pub use corr::{CorrId, CorrMaker};
 pub use error::ServerError;
 pub use http_telemetry::HttpTelemetry;

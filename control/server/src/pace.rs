@@ -29,6 +29,7 @@ use crate::HttpParams;
 pub(crate) struct Pace {
     heads: AtomicU64,
     serving: AtomicBool,
+    stopping: AtomicBool,
 }
 
 impl Pace {
@@ -37,6 +38,16 @@ impl Pace {
         self.heads.fetch_add(1, Ordering::Relaxed);
         self.serving.store(true, Ordering::Release);
         Serving(Arc::clone(self))
+    }
+
+    /// The listener stops: nothing is waited for that is not an answer.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    /// Whether the listener stops.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 }
 

@@ -7,14 +7,14 @@ use std::borrow::Cow;
 
 use axum::{
     body::Body,
-    http::{HeaderName, HeaderValue, Response, StatusCode, header},
+    http::{HeaderName, HeaderValue, Response, header},
     response::IntoResponse,
 };
 use caps::{CapError, Class};
 use model::Reason;
 use wallet::{BodyError, Code, KeyError, Problem, Surface};
 
-use crate::{PortError, status};
+use crate::{CorrId, PortError, status};
 
 /// The media type of problems (RFC 9457).
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -104,6 +104,23 @@ impl Refusal {
         error.problem(surface).into()
     }
 
+    /// The answer as bytes, for a connection on which no request was read; it ends with it.
+    pub(crate) fn bare(code: Code, corr: &CorrId) -> Vec<u8> {
+        let unreadable = code == Code::BadRequest;
+        let detail = if unreadable { "what was sent is not an HTTP request" } else { code.title() };
+        let number = status::of(code);
+        let body = Problem::new(code).detail(detail).to_json(number);
+        let reason = status::code(number).canonical_reason().unwrap_or_default();
+        let retry = status::retry_after_seconds(code).map(|seconds| format!("retry-after: {seconds}\r\n"));
+        format!(
+            "HTTP/1.1 {number} {reason}\r\ncontent-type: application/problem+json\r\ncontent-length: {}\r\n\
+             x-corr-id: {corr}\r\n{}connection: close\r\n\r\n{body}",
+            body.len(),
+            retry.unwrap_or_default(),
+        )
+        .into_bytes()
+    }
+
     /// The stable code.
     #[must_use]
     pub fn code(&self) -> Code {
@@ -142,11 +159,8 @@ impl IntoResponse for Refusal {
 }
 
 /// The answer to a method that a route does not have. axum adds `Allow`.
-pub(crate) async fn method_not_allowed() -> Response<Body> {
-    let mut response = Response::new(Body::from(status::METHOD_NOT_ALLOWED_BODY));
-    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    response.headers_mut().insert(header::CONTENT_TYPE, PROBLEM_JSON);
-    response
+pub(crate) async fn method_not_allowed() -> Refusal {
+    Refusal::of(Code::MethodNotAllowed)
 }
 
 #[cfg(test)]
@@ -162,5 +176,18 @@ mod tests {
         let response = Refusal::of(Code::NotFound).into_response();
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         assert!(!response.headers().contains_key(header::RETRY_AFTER));
+    }
+
+    #[test]
+    fn a_bare_answer_is_a_whole_one() {
+        let corr = CorrId::take(&HeaderValue::from_static("c-1")).unwrap();
+        let text = String::from_utf8(Refusal::bare(Code::Overloaded, &corr)).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{head}");
+        for line in ["x-corr-id: c-1", "retry-after: 1", &format!("content-length: {}", body.len())] {
+            assert!(head.lines().any(|known| known == line), "{line}: {head}");
+        }
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!((problem["status"].as_u64(), problem["code"].as_str()), (Some(503), Some("overloaded")));
     }
 }

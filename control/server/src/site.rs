@@ -28,7 +28,8 @@ use tower::ServiceExt;
 use wallet::Code;
 
 use crate::{
-    Clock, CorrId, CorrMaker, HttpTelemetry, Refusal, Service, WalletTelemetry,
+    Chaos, Clock, CorrId, CorrMaker, HttpTelemetry, Refusal, Service, WalletTelemetry,
+    chaos::{Disconnected, Met},
     refusal::{EntriesRejected, Rejected, method_not_allowed},
     status,
 };
@@ -53,6 +54,7 @@ pub struct Front {
     /// Requests in work at most.
     pub inflight_max: usize,
     inflight: AtomicUsize,
+    chaos: Option<Arc<Chaos>>,
 }
 
 impl Front {
@@ -65,7 +67,19 @@ impl Front {
         wallet: Option<WalletTelemetry>,
         inflight_max: usize,
     ) -> Self {
-        Self { clock, corr, telemetry, wallet, inflight_max, inflight: AtomicUsize::new(0) }
+        Self { clock, corr, telemetry, wallet, inflight_max, inflight: AtomicUsize::new(0), chaos: None }
+    }
+
+    /// The same, with a place where faults may be injected.
+    #[must_use]
+    pub fn with_chaos(self, chaos: Arc<Chaos>) -> Self {
+        Self { chaos: Some(chaos), ..self }
+    }
+
+    /// Where faults may be injected; `None` where they are not enabled.
+    #[must_use]
+    pub fn chaos(&self) -> Option<&Arc<Chaos>> {
+        self.chaos.as_ref()
     }
 
     /// Requests in work now.
@@ -92,6 +106,15 @@ impl Drop for Entered<'_> {
         let before = self.front.inflight.fetch_sub(1, Ordering::Relaxed);
         assert!(before > 0, "each request that ends was counted when it began");
         self.front.telemetry.ended();
+    }
+}
+
+/// An open connection, counted in the gauge.
+pub(crate) struct Connected<'a>(&'a HttpTelemetry);
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.connections.dec();
     }
 }
 
@@ -135,12 +158,19 @@ impl Site {
         let said = tracing::enabled!(tracing::Level::DEBUG)
             .then(|| (request.method().clone(), request.uri().path().to_owned()));
         let entered = self.front.enter();
-        let response = if entered.fits {
+        let met = self.front.chaos.as_ref().map_or_else(Met::default, |chaos| chaos.meet());
+        if let Some(wait) = met.wait.filter(|_| entered.fits) {
+            tokio::time::sleep(wait).await;
+        }
+        let mut response = if entered.fits {
             self.route(request).await
         } else {
             Refusal::of(Code::Overloaded).into_response()
         };
         drop(entered);
+        if met.disconnect {
+            response.extensions_mut().insert(Disconnected);
+        }
         if let Some((method, path)) = said {
             let (service, status) = (self.service().name(), response.status().as_u16());
             tracing::debug!(service, status, "{method} {path} status={status} corr_id={corr}");
@@ -197,9 +227,20 @@ impl Site {
         self.front.telemetry.connections_broken.inc();
     }
 
-    pub(crate) fn count_turned_away(&self) {
-        self.front.telemetry.answered(status::UNAVAILABLE, model::Nanos(0));
-        self.front.telemetry.rejected(status::reject_reason(self.service(), Code::Overloaded));
+    /// The whole answer, counted, to a connection on which no request was read.
+    pub(crate) fn refuse_unread(&self, code: Code) -> Vec<u8> {
+        let corr = self.front.corr.make();
+        let (service, reason) = (self.service().name(), status::reject_reason(self.service(), code));
+        self.front.telemetry.answered(status::of(code), model::Nanos(0));
+        self.front.telemetry.rejected(reason);
+        tracing::debug!(service, reason, "refused unread code={code} corr_id={corr}");
+        Refusal::bare(code, &corr)
+    }
+
+    /// A connection is open until the guard falls.
+    pub(crate) fn connected(&self) -> Connected<'_> {
+        self.front.telemetry.connections.inc();
+        Connected(&self.front.telemetry)
     }
 }
 

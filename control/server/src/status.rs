@@ -6,7 +6,7 @@ use wallet::Code;
 use crate::Service;
 
 /// Every status that an answer can have; counted from zero each.
-pub(crate) const ALL: [u16; 16] = [
+pub(crate) const ALL: [u16; 15] = [
     OK,
     MULTI_STATUS,
     BAD_REQUEST,
@@ -20,10 +20,8 @@ pub(crate) const ALL: [u16; 16] = [
     TOO_MANY,
     INTERNAL,
     UNAVAILABLE,
-    // Answered by hyper before a handler is called.
-    414,
-    431,
-    505,
+    URI_TOO_LONG,
+    HEAD_TOO_LARGE,
 ];
 
 /// All is well.
@@ -41,16 +39,18 @@ const NOT_FOUND: u16 = 404;
 const METHOD_NOT_ALLOWED: u16 = 405;
 const TIMEOUT: u16 = 408;
 const TOO_LARGE: u16 = 413;
+const URI_TOO_LONG: u16 = 414;
 const TOO_MANY: u16 = 429;
+const HEAD_TOO_LARGE: u16 = 431;
 const INTERNAL: u16 = 500;
 
-/// What a connection over the limit is told before it is closed.
-pub(crate) const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    retry-after: 1\r\nconnection: close\r\ncontent-type: application/problem+json\r\ncontent-length: 114\r\n\r\n\
-    {\"type\":\"urn:macronode:problem:overloaded\",\"title\":\"overloaded\",\"status\":503,\"code\":\"overloaded\",\"retryable\":true}";
-
-/// What a method that a route does not have is told.
-pub(crate) const METHOD_NOT_ALLOWED_BODY: &str = r#"{"type":"about:blank","title":"Method Not Allowed","status":405,"code":"method_not_allowed","retryable":false}"#;
+/// How the bare answers begin that hyper gives, with no body, to bytes that are no request; each
+/// with the code that says the same. The version stands before them.
+pub(crate) const BARE: [(&[u8], Code); 3] = [
+    (b" 400 Bad Request\r\n", Code::BadRequest),
+    (b" 414 URI Too Long\r\n", Code::UriTooLong),
+    (b" 431 Request Header Fields Too Large\r\n", Code::HeadTooLarge),
+];
 
 /// One of this file's numbers as axum's type.
 pub(crate) fn code(status: u16) -> StatusCode {
@@ -68,8 +68,11 @@ pub(crate) const fn of(code: Code) -> u16 {
         | Code::AccountFrozen
         | Code::AccountClosed => FORBIDDEN,
         Code::NotFound => NOT_FOUND,
+        Code::MethodNotAllowed => METHOD_NOT_ALLOWED,
         Code::Timeout => TIMEOUT,
         Code::TooLarge => TOO_LARGE,
+        Code::UriTooLong => URI_TOO_LONG,
+        Code::HeadTooLarge => HEAD_TOO_LARGE,
         Code::InsufficientFunds
         | Code::NonceConflict
         | Code::PreconditionFailed
@@ -152,12 +155,16 @@ mod tests {
     }
 
     #[test]
-    fn who_is_turned_away_gets_a_whole_answer() {
-        let text = std::str::from_utf8(TURNED_AWAY).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{}", body.len());
-        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
-        assert_eq!(problem.get("status").unwrap(), UNAVAILABLE);
+    fn the_page_of_errors_has_every_status_and_every_word_that_is_counted() {
+        let page = include_str!("../../../docs/errors.md");
+        for code in Code::ALL {
+            let row = format!("| `{code}` | {} |", of(code));
+            assert!(page.contains(&row), "docs/errors.md has no row {row}");
+            for service in [Service::Ledger, Service::Accounting, Service::Wallet] {
+                let word = format!("`{}`", reject_reason(service, code));
+                assert!(page.contains(&word), "docs/errors.md does not say {word}");
+            }
+        }
     }
 
     #[test]

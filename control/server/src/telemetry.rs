@@ -35,6 +35,10 @@ pub struct LedgerTelemetry {
     committed_size: IntGauge,
     queue_depth: IntGauge,
     queue_capacity: IntGauge,
+    full: IntGauge,
+    space_low: IntGauge,
+    clock_ahead: IntGauge,
+    derived_lost: IntGauge,
 }
 
 impl LedgerTelemetry {
@@ -76,6 +80,22 @@ impl LedgerTelemetry {
             committed_size: gauge(registry, "ledger_committed_seq", "the newest durable sequence number")?,
             queue_depth: queue(registry, "queue_depth", "calls that wait in a queue", "commit")?,
             queue_capacity: queue(registry, "queue_capacity", "calls that a queue holds", "commit")?,
+            full: gauge(registry, "ledger_full", "1 while no new entries are taken for want of space")?,
+            space_low: gauge(
+                registry,
+                "ledger_space_low",
+                "1 while the next segment cannot be prepared, for want of space or otherwise",
+            )?,
+            clock_ahead: gauge(
+                registry,
+                "ledger_clock_ahead_seconds",
+                "ledger time less the wall clock, in whole seconds",
+            )?,
+            derived_lost: gauge(
+                registry,
+                "ledger_derived_lost",
+                "1 while tiles and frame index are not there, until a restart derives them",
+            )?,
         })
     }
 
@@ -101,10 +121,15 @@ impl LedgerTelemetry {
 
     /// Shows how the ledger is; called when the metrics are read.
     pub fn observe(&self, status: &wire::Status) {
-        self.safe_mode.set(i64::from(status.refusing == Some(model::Reason::SafeMode)));
+        let reasons = [Some(model::Reason::SafeMode), Some(model::Reason::NoSpace)];
+        self.safe_mode.set(i64::from(reasons.contains(&status.refusing)));
         self.committed_size.set(i64::try_from(status.committed.size).unwrap_or(i64::MAX));
         self.queue_depth.set(i64::try_from(status.intake_depth).unwrap_or(i64::MAX));
         self.queue_capacity.set(i64::try_from(status.intake_capacity).unwrap_or(i64::MAX));
+        self.full.set(i64::from(status.refusing == Some(model::Reason::NoSpace)));
+        self.space_low.set(i64::from(status.health.space_low));
+        self.clock_ahead.set(status.health.clock_ahead_millis / 1_000);
+        self.derived_lost.set(i64::from(status.health.derived_lost));
     }
 }
 

@@ -7,3 +7,5 @@ mod money;
 mod roles;
 mod socket;
 mod usage;
+
+pub(crate) use bed::StillClock;

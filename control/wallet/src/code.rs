@@ -27,10 +27,16 @@ pub enum Code {
     AccountClosed,
     /// No such account, entry or route.
     NotFound,
+    /// The route does not have this method.
+    MethodNotAllowed,
     /// No answer within the deadline; the fate is open.
     Timeout,
     /// The body or the batch is larger than the limit.
     TooLarge,
+    /// The request's target is longer than any that is served.
+    UriTooLong,
+    /// The head has more bytes or more fields than are read.
+    HeadTooLarge,
     /// The available balance is lower than the amount.
     InsufficientFunds,
     /// The nonce is not the next one.
@@ -69,7 +75,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::BadRequest,
         Self::UnknownKind,
         Self::IdempotencyKeyRequired,
@@ -80,8 +86,11 @@ impl Code {
         Self::AccountFrozen,
         Self::AccountClosed,
         Self::NotFound,
+        Self::MethodNotAllowed,
         Self::Timeout,
         Self::TooLarge,
+        Self::UriTooLong,
+        Self::HeadTooLarge,
         Self::InsufficientFunds,
         Self::NonceConflict,
         Self::PreconditionFailed,
@@ -110,6 +119,7 @@ impl Code {
             Reason::CapExhausted => Self::CapExhausted,
             Reason::UnknownKind => Self::UnknownKind,
             Reason::Busy => Self::Busy,
+            Reason::NoSpace => Self::Degraded,
             Reason::TooLarge => Self::TooLarge,
             Reason::Timeout => Self::Timeout,
             Reason::Internal => Self::Internal,
@@ -144,8 +154,11 @@ impl Code {
             Self::AccountFrozen => "account_frozen",
             Self::AccountClosed => "account_closed",
             Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
             Self::Timeout => "timeout",
             Self::TooLarge => "too_large",
+            Self::UriTooLong => "uri_too_long",
+            Self::HeadTooLarge => "head_too_large",
             Self::InsufficientFunds => "insufficient_funds",
             Self::NonceConflict => "nonce_conflict",
             Self::PreconditionFailed => "precondition_failed",
@@ -181,7 +194,10 @@ impl Code {
             Self::AccountClosed => "The account is closed",
             Self::NotFound => "Not found",
             Self::Timeout => "No answer within the deadline",
+            Self::MethodNotAllowed => "The route does not have this method",
             Self::TooLarge => "The request is too large",
+            Self::UriTooLong => "The request's target is too long",
+            Self::HeadTooLarge => "The request's head is too large",
             Self::InsufficientFunds => "Insufficient funds",
             Self::NonceConflict => "The nonce is not the next one",
             Self::PreconditionFailed => "A precondition does not hold",
@@ -248,6 +264,7 @@ mod tests {
             (Reason::PolicyDenied, "forbidden"),
             (Reason::IdemConflict, "idempotency_mismatch"),
             (Reason::Archived, "not_found"),
+            (Reason::NoSpace, "degraded"),
         ];
         for reason in Reason::ALL {
             let renamed = renamed.iter().find(|(from, _)| *from == reason).map(|(_, word)| *word);

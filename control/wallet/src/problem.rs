@@ -160,6 +160,9 @@ impl Problem {
             Reason::CapExhausted => "the capability's cumulative ceiling is lower than the amount",
             Reason::UnknownKind => "the kind is not known to this version",
             Reason::PolicyDenied => "the policy does not allow this",
+            Reason::NoSpace => {
+                "the ledger's disk is full; reads and repeated requests go on, send new ones again later"
+            }
             Reason::Busy => "the ledger's queue is full; send the request again later",
             Reason::TooLarge => "the request does not fit in one frame",
             Reason::Timeout => "the outcome is not known yet; ask again with the same key",

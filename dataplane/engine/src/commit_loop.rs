@@ -18,13 +18,13 @@ use journal::{
     WriteFailure,
 };
 use ledger::Hash;
-use model::{Instant, Reason, Seq, limits::FRAME_ENTRIES_MAX};
+use model::{Instant, Nanos, Reason, Seq, Timestamp, limits::FRAME_ENTRIES_MAX};
 
 use crate::{
     bell::Bell,
     clock,
     feed::{FEED, FedFrame, FeedLine, News},
-    intake::{Intake, LaneId},
+    intake::{Intake, LaneId, frame_bytes},
     ledger_time::LedgerTime,
     pipeline::{Gathered, Pipeline},
     preparer::Preparer,
@@ -108,6 +108,12 @@ pub(crate) struct Run {
     has_news: bool,
     told_stop: bool,
     stopped: Option<bool>,
+    /// What is first in line waits for the preparer.
+    waits_for_room: bool,
+    /// Whether the preparer was stuck when it was last looked at.
+    short: bool,
+    /// The ring itself refused: it is not asked again.
+    ring_dead: bool,
 }
 
 impl Run {
@@ -137,12 +143,12 @@ impl CommitLoop {
         loop {
             around(&mut || self.turn());
             if let Some(clean) = self.run.stopped
-                && (clean || self.backend_is_quiet())
+                && (clean || self.run.ring_dead || self.backend_is_quiet())
             {
                 // The follower takes this when it has taken everything before it.
                 while self.feed.send(News::End).is_err() {
                     self.feed.ring();
-                    self.bell.wait(model::Nanos::from_millis(1), || false);
+                    self.bell.wait(Nanos::from_millis(1), || false);
                 }
                 self.feed.ring();
                 return clean;
@@ -154,6 +160,7 @@ impl CommitLoop {
         self.select();
         self.reap();
         self.take_prepared();
+        self.look_at_space();
         self.take_calls();
         self.tick();
         self.ring();
@@ -161,6 +168,12 @@ impl CommitLoop {
 
     /// Waits until something happened: a completion, a call, a prepared segment, a deadline.
     fn select(&mut self) {
+        if self.run.ring_dead {
+            // Nothing can complete any more. A ring that is half alive may swallow the bell's word, so
+            // the wait is short.
+            self.bell.wait(Nanos::from_millis(20), || self.has_work());
+            return;
+        }
         self.backend.watch(token(KIND_BELL, 0));
         let submitted = if self.spin {
             self.backend.spin()
@@ -180,8 +193,9 @@ impl CommitLoop {
 
     fn has_work(&self) -> bool {
         let may_take = self.pipeline.may_begin() && self.can_take_buffer() || self.is_poisoned();
-        may_take && self.intake.is_waiting()
+        may_take && self.intake.is_waiting() && (!self.run.waits_for_room || self.is_poisoned())
             || self.preparer.has_prepared()
+            || self.preparer.is_stuck() != self.run.short
             || self.stop.load(Ordering::Acquire) && !self.run.told_stop
     }
 
@@ -234,7 +248,20 @@ impl CommitLoop {
                 }
             }
             self.tell(Event::Prepared { segment: prepared.segment, bytes: prepared.bytes });
+            self.run.waits_for_room = false;
         }
+    }
+
+    /// Sees whether more room is coming, and tells the board.
+    fn look_at_space(&mut self) {
+        let short = self.preparer.is_stuck();
+        if short != self.run.short {
+            self.run.short = short;
+            self.run.waits_for_room = false;
+            self.pipeline.set_short(short);
+        }
+        self.board.set_space(short, self.pipeline.is_full());
+        self.board.set_clock_ahead(self.time.ahead_millis(clock::monotonic(), clock::wall()));
     }
 
     /// Gathers what waits into batches, and begins them as long as frames may be begun.
@@ -259,11 +286,7 @@ impl CommitLoop {
             let Some(mut buffer) = self.take_buffer() else { return };
             let now = clock::monotonic();
             let at = self.time.advance(now, clock::wall());
-            let mut took = false;
-            while let Some((lane, call)) = self.intake.next(self.pipeline.room()) {
-                self.pipeline.take(lane, call, now, at);
-                took = true;
-            }
+            let took = self.gather(now, at);
             let begun = self.pipeline.begin(now, &mut buffer, &mut self.run.effects);
             if begun {
                 self.fly(buffer, now);
@@ -278,6 +301,33 @@ impl CommitLoop {
                 return;
             }
         }
+    }
+
+    /// Takes what the next frame has room for. False if it is nothing.
+    fn gather(&mut self, now: Instant, at: Timestamp) -> bool {
+        let mut took = false;
+        let largest = self.pipeline.largest();
+        loop {
+            let next = self.intake.next(self.pipeline.room());
+            let Some((lane, call)) = next else { break };
+            took = true;
+            if frame_bytes(&call.ask) > largest {
+                self.give(lane, Pipeline::refuse(call, Reason::TooLarge));
+            } else {
+                self.pipeline.take(lane, call, now, at);
+            }
+        }
+        if took || !self.intake.is_waiting() {
+            return took;
+        }
+        // An empty batch has no place for what is first in line.
+        if !self.run.short {
+            self.run.waits_for_room = true;
+            return false;
+        }
+        let Some((lane, call)) = self.intake.next(usize::MAX) else { return false };
+        self.pipeline.take_without_room(lane, call, now, at);
+        true
     }
 
     fn fly(&mut self, buffer: AlignedBuf, now: Instant) {
@@ -316,9 +366,7 @@ impl CommitLoop {
                 Effect::PrepareSegment(segment) => self.preparer.want(segment),
                 Effect::WriteSlot { copy, slot } => self.write_slot(copy, &slot),
                 Effect::Published { tree_size, root } => {
-                    // A follower that lags learns of the next one.
-                    drop(self.feed.send(News::Published { size: tree_size, root }));
-                    self.run.has_news = true;
+                    self.feed.publish(tree_size, root);
                 }
                 Effect::WantIdleFrame => want_idle = true,
                 Effect::Declined(declined) => unreachable!("may_begin was asked first: {declined:?}"),
@@ -333,7 +381,7 @@ impl CommitLoop {
     }
 
     fn begin_idle(&mut self) {
-        if !self.pipeline.may_begin() {
+        if !self.pipeline.may_begin() || !self.pipeline.has_room_for_idle() {
             return;
         }
         let Some(mut buffer) = self.take_buffer() else { return };
@@ -463,6 +511,10 @@ impl CommitLoop {
 
     /// The ring itself refuses: no write can be trusted to complete any more.
     fn ring_failed(&mut self, error: &DiskError) {
+        self.run.ring_dead = true;
+        if self.is_poisoned() {
+            return;
+        }
         self.poison(&error.to_string());
         let failure = WriteFailure::Error(error.errno().map_or(0, disk::Errno::raw_os_error));
         self.tell(Event::Persisted { frame: FrameNumber::ZERO, result: Err(failure) });
@@ -482,6 +534,8 @@ impl CommitLoop {
         for routed in lost {
             self.give(routed.lane, routed.answer);
         }
+        // Proofs that wait for a root to be published wait in vain.
+        self.feed.ring();
     }
 }
 

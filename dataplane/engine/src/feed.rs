@@ -20,8 +20,6 @@ pub(crate) const FEED: usize = 4;
 pub(crate) enum News {
     /// A frame is durable.
     Frame(FedFrame),
-    /// This tree may be signed and served.
-    Published { size: u64, root: [u8; 32] },
     /// Nothing more will come.
     End,
 }
@@ -40,6 +38,8 @@ pub(crate) struct FedFrame {
 pub(crate) struct FeedLine {
     news: ArrayQueue<News>,
     back: ArrayQueue<(AlignedBuf, Vec<Hash>)>,
+    /// The newest tree that may be signed and served; an older one that nobody took is replaced.
+    published: ArrayQueue<(u64, Hash)>,
     follower: Arc<Bell>,
 }
 
@@ -47,7 +47,7 @@ impl FeedLine {
     /// An empty line.
     pub(crate) fn new(follower: Arc<Bell>) -> Arc<Self> {
         let (news, back) = (ArrayQueue::new(FEED), ArrayQueue::new(FEED + 1));
-        Arc::new(Self { news, back, follower })
+        Arc::new(Self { news, back, published: ArrayQueue::new(1), follower })
     }
 
     /// Sends news; gives it back if the follower lags. `ring` wakes the follower.
@@ -58,6 +58,17 @@ impl FeedLine {
     /// Wakes the follower if it sleeps.
     pub(crate) fn ring(&self) {
         self.follower.ring();
+    }
+
+    /// This tree may be signed and served. It is never lost on a follower that lags.
+    pub(crate) fn publish(&self, size: u64, root: Hash) {
+        self.published.force_push((size, root));
+        self.follower.ring();
+    }
+
+    /// The newest tree that may be signed, if it was not taken yet.
+    pub(crate) fn published(&self) -> Option<(u64, Hash)> {
+        self.published.pop()
     }
 
     /// A buffer that the follower is done with.
@@ -77,7 +88,7 @@ impl FeedLine {
 
     /// Whether there is news.
     pub(crate) fn has_news(&self) -> bool {
-        !self.news.is_empty()
+        !self.news.is_empty() || !self.published.is_empty()
     }
 
     /// Gives a buffer back.

@@ -1,14 +1,15 @@
 //! The reader's thread: follows the committer's durable frames and answers questions about them.
 //!
 //! Holds: it sees durable state only; a root is signed only after the frontier slot names it; every
-//! proof is checked before it is given out. It keeps its own copy of the rules' state, so
-//! checkpoints are made here and stall no commit (ADR 0005). Leaves to others: writing the journal.
+//! proof is checked before it is given out; every question has an answer, after a failed write and
+//! without derived files too. It keeps its own copy of the rules' state (ADR 0005). Leaves to others:
+//! writing the journal, checkpoints while the ledger runs (`Checkpointer`).
 
 use std::{collections::VecDeque, sync::Arc};
 
 use disk::DiskError;
 use journal::{Frame, FrameHeader, FrameKey, FrameNumber, Geometry, HEADER_BYTES, Position, Superblock};
-use ledger::{Hash, HashKind, NoteSigner, TreeHead, sign_checkpoint};
+use ledger::{Hash, HashKind, HashSource, NoteSigner, TreeHead, sign_checkpoint};
 use model::{Balance, BatchView, Nanos, Reason, RecordRef, Seq};
 use wire::{
     AccountState, CallId, Checkpoint, Committed, EntryProof, Found, InclusionProof, ROOTS_MAX, ReadAnswer,
@@ -17,27 +18,29 @@ use wire::{
 
 use crate::{
     bell::Bell,
+    checkpointer::Checkpointer,
+    derived::DerivedError,
     feed::{FedFrame, FeedLine, News},
+    frame_index::IndexError,
     source::Inlet,
     status_board::StatusBoard,
     store::{Places, Replay, ReplayError, Segments, write_checkpoint},
 };
 
-/// Entries between two checkpoints: what a start replays at most after a kill, save for what came
-/// while the last one was being written.
-const CHECKPOINT_EVERY: u64 = 100_000;
 /// Proofs that may wait for a checkpoint to cover their entry.
 const WAITING_MAX: usize = 4_096;
 
-/// Why the follower cannot go on: durable state and the journal contradict each other.
+/// Why a frame or a row cannot be had. What was taken before stands, and is answered from.
 #[derive(Debug, thiserror::Error)]
 enum FollowError {
     #[error("{0}")]
     Disk(#[from] DiskError),
     #[error("{0}")]
-    Replay(#[from] ReplayError),
+    Derived(#[from] DerivedError),
     #[error("the journal has no frame {frame} at {position}, though it is durable: {detail}")]
     Missing { frame: u64, position: Position, detail: String },
+    #[error("entry {seq} cannot be read at {position}: {detail}")]
+    Entry { seq: Seq, position: Position, detail: String },
 }
 
 /// Everything the thread owns.
@@ -53,6 +56,7 @@ pub(crate) struct Follower {
     pub(crate) bell: Arc<Bell>,
     pub(crate) board: Arc<StatusBoard>,
     pub(crate) signer: NoteSigner,
+    pub(crate) checkpointer: Option<Checkpointer>,
     pub(crate) state: Following,
 }
 
@@ -60,12 +64,13 @@ pub(crate) struct Follower {
 #[derive(Default)]
 pub(crate) struct Following {
     checkpoint: Option<Checkpoint>,
-    checkpointed: u64,
     waiting: VecDeque<(CallId, Seq)>,
     cached: Option<(Position, Vec<u8>)>,
     /// A tree that was published before this start and is not signed yet.
     published: Option<(u64, Hash)>,
     ended: bool,
+    /// What is durable could not be read, and that was told.
+    behind: bool,
 }
 
 impl Following {
@@ -78,88 +83,120 @@ impl Following {
 impl Follower {
     /// Runs until the committer has ended and everything it made durable is taken.
     pub(crate) fn run(mut self) {
-        self.state.checkpointed = self.replay.begun;
+        self.look_at_derived();
         self.publish_board();
-        if let Some((size, root)) = self.state.published.take()
-            && let Err(error) = self.published(size, root)
-        {
-            crate::fatal::fatal(crate::fatal::FatalReason::Bug, &format!("reader: {error}"));
+        if let Some((size, root)) = self.state.published.take() {
+            self.published(size, root);
         }
         while !self.state.ended {
             self.bell.wait(Nanos::from_secs(60), || self.feed.has_news() || self.reads.is_waiting());
-            if let Err(error) = self.step() {
-                // Durable state that cannot be followed is damage or a defect; neither mends itself.
-                crate::fatal::fatal(crate::fatal::FatalReason::Bug, &format!("reader: {error}"));
-            }
+            self.step();
         }
+        // It may be in the middle of one, and there is one writer of checkpoints at a time.
+        drop(self.checkpointer.take());
         if let Err(error) = self.write_checkpoint() {
             tracing::error!("checkpoint not written, the next start replays more: {error}");
         }
     }
 
-    fn step(&mut self) -> Result<(), FollowError> {
-        self.take_news()?;
+    fn step(&mut self) {
+        self.take_news();
         let mut answered = false;
         while let Some(call) = self.reads.take() {
             // What was answered to the asker before it asked is in the news by now.
-            self.take_news()?;
-            if let Some(found) = self.find(&call)? {
+            self.take_news();
+            if let Some(found) = self.answer(&call) {
                 self.reads.give(ReadAnswer { id: call.id, found });
             }
             answered = true;
         }
+        if self.board.is_poisoned() {
+            // No root will be published any more.
+            for (id, _) in self.state.waiting.drain(..) {
+                self.reads.give(ReadAnswer { id, found: Found::Refused(Reason::SafeMode) });
+                answered = true;
+            }
+        }
         if answered {
             self.reads.ring();
         }
-        if self.replay.tree.size() - self.state.checkpointed >= CHECKPOINT_EVERY && !self.state.ended {
-            self.write_checkpoint()?;
+        if let (Some(checkpointer), Some(last)) = (&mut self.checkpointer, self.replay.last) {
+            checkpointer.stands_at(self.replay.tree.size(), last.frame);
         }
-        Ok(())
     }
 
-    fn take_news(&mut self) -> Result<(), FollowError> {
-        let before = self.replay.last.map(|last| last.frame);
+    fn take_news(&mut self) {
+        let mut any = false;
         while let Some(news) = self.feed.next() {
+            any = true;
             match news {
-                News::Frame(fed) => self.take_fed(fed)?,
-                News::Published { size, root } => self.published(size, root)?,
-                News::End => {
-                    self.catch_up(Seq(self.board.durable()))?;
-                    self.state.ended = true;
-                }
+                News::Frame(fed) => self.take_fed(fed),
+                News::End => self.state.ended = true,
             }
         }
         // Frames whose news found no place are read from the journal.
-        self.catch_up(Seq(self.board.durable()))?;
-        if self.replay.last.map(|last| last.frame) != before {
+        if self.replay.tree.size() < self.board.durable() {
+            any = true;
+            self.catch_up(Seq(self.board.durable()));
+        }
+        if let Some((size, root)) = self.feed.published() {
+            self.published(size, root);
+        }
+        if any {
+            self.look_at_derived();
             self.publish_board();
         }
-        Ok(())
     }
 
-    fn take_fed(&mut self, fed: FedFrame) -> Result<(), FollowError> {
+    fn look_at_derived(&self) {
+        if !self.replay.derived.is_there() {
+            self.board.set_derived_lost();
+        }
+    }
+
+    fn take_fed(&mut self, fed: FedFrame) {
         let FedFrame { buffer, position, frame_bytes, leaves } = fed;
         let parsed = FrameHeader::parse(&buffer, &self.key, self.geometry())
             .unwrap_or_else(|error| panic!("the committer sealed this frame: {error}"));
-        while self.next_frame() < parsed.header.frame {
-            self.read_next()?;
-        }
+        while self.next_frame() < parsed.header.frame && self.try_next() {}
         if self.next_frame() == parsed.header.frame {
             let payload_bytes = usize::try_from(parsed.header.payload_bytes).expect("a frame is in memory");
             let payload = buffer.get(HEADER_BYTES..HEADER_BYTES + payload_bytes).expect("sealed whole");
             assert_eq!(parsed.header.position, position);
-            self.replay.take_frame(&parsed.header, parsed.hash, payload, frame_bytes, &leaves)?;
+            let taken = self.replay.take_frame(&parsed.header, parsed.hash, payload, frame_bytes, &leaves);
+            self.must_follow(taken);
         }
         self.feed.give_back(buffer, leaves);
-        Ok(())
+    }
+
+    /// Durable entries that the rules or the tree contradict are a defect, and it does not mend itself.
+    fn must_follow(&self, taken: Result<(), ReplayError>) {
+        if let Err(error) = taken {
+            crate::fatal::fatal(crate::fatal::FatalReason::Bug, &format!("reader: {error}"));
+        }
     }
 
     /// Reads frames from the journal until the tree covers `seq`: the way of a follower that lags.
-    fn catch_up(&mut self, seq: Seq) -> Result<(), FollowError> {
-        while self.replay.tree.size() < seq.0 {
-            self.read_next()?;
+    /// Where the journal cannot be read it stays where it is, and tries again when it is asked.
+    fn catch_up(&mut self, seq: Seq) {
+        while self.replay.tree.size() < seq.0 && self.try_next() {}
+    }
+
+    /// Reads and takes the next frame; false if it cannot be read.
+    fn try_next(&mut self) -> bool {
+        match self.read_next() {
+            Ok(()) => self.state.behind = false,
+            Err(error) => {
+                if !self.state.behind {
+                    let size = self.replay.tree.size();
+                    tracing::error!(
+                        "reads stand at entry {size}, what is durable after it is unread: {error}"
+                    );
+                }
+                self.state.behind = true;
+            }
         }
-        Ok(())
+        !self.state.behind
     }
 
     fn read_next(&mut self) -> Result<(), FollowError> {
@@ -182,7 +219,11 @@ impl Follower {
                 Ok(bytes) => {
                     let frame = journal::open(&bytes, &self.key, self.geometry());
                     match frame {
-                        Ok(frame) if self.follows(&frame) => return Ok(self.replay.take(&frame)?),
+                        Ok(frame) if self.follows(&frame) => {
+                            let taken = self.replay.take(&frame);
+                            self.must_follow(taken);
+                            return Ok(());
+                        }
                         Ok(_) => detail.push_str("another frame; "),
                         Err(error) => detail.push_str(&format!("{error}; ")),
                     }
@@ -226,18 +267,20 @@ impl Follower {
     }
 
     /// The slot names this tree, so its root may be signed.
-    fn published(&mut self, size: u64, root: Hash) -> Result<(), FollowError> {
-        self.catch_up(Seq(size))?;
+    fn published(&mut self, size: u64, root: Hash) {
+        self.catch_up(Seq(size));
+        if self.replay.tree.size() < size {
+            return;
+        }
         self.state.checkpoint = Some(self.sign(size, root));
         let waiting = std::mem::take(&mut self.state.waiting);
         for (id, seq) in waiting {
             let call = ReadCall { id, ask: ReadAsk::EntryProof(seq) };
-            if let Some(found) = self.find(&call)? {
+            if let Some(found) = self.answer(&call) {
                 self.reads.give(ReadAnswer { id, found });
             }
         }
         self.reads.ring();
-        Ok(())
     }
 
     fn publish_board(&self) {
@@ -247,25 +290,57 @@ impl Follower {
     }
 
     /// Answers; `None` if the question waits for the next checkpoint.
+    fn answer(&mut self, call: &ReadCall) -> Option<Found> {
+        match self.find(call) {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!("a question to the reader has no answer: {error}");
+                if let FollowError::Derived(DerivedError::Index(IndexError::Damaged(_))) = error {
+                    self.replay.derived.give_up(&error);
+                    self.look_at_derived();
+                }
+                Some(Found::Refused(self.unreadable()))
+            }
+        }
+    }
+
+    /// The reason of a question whose answer cannot be read.
+    fn unreadable(&self) -> Reason {
+        if self.board.is_poisoned() { Reason::SafeMode } else { Reason::Internal }
+    }
+
     fn find(&mut self, call: &ReadCall) -> Result<Option<Found>, FollowError> {
         let size = self.replay.tree.size();
         let found = match &call.ask {
             ReadAsk::Account(name, asset) => Found::Account(self.account(*name, *asset)),
             ReadAsk::Entry(seq) => {
-                self.catch_up(Seq(seq.0.min(self.board.durable())))?;
+                if !self.reaches(*seq) {
+                    return Ok(Some(Found::Refused(self.unreadable())));
+                }
                 Found::Entry(self.entry(*seq)?.map(|(entry, _)| Box::new(entry)))
             }
             ReadAsk::EntryProof(seq) => return self.entry_proof(call.id, *seq),
             ReadAsk::Roots { since, limit } => {
-                Found::Roots(self.replay.index.roots(*since, (*limit).min(ROOTS_MAX))?)
+                Found::Roots(self.replay.derived.roots(*since, (*limit).min(ROOTS_MAX))?)
             }
             ReadAsk::Checkpoint => Found::Checkpoint(self.checkpoint()),
             ReadAsk::Inclusion { seq, size: asked } => {
-                Found::Inclusion(self.inclusion(*seq, asked.unwrap_or(size))?)
+                let proof = self.inclusion(*seq, asked.unwrap_or(size))?;
+                if proof.is_none() && !self.replay.derived.is_there() {
+                    return Ok(Some(Found::Refused(self.unreadable())));
+                }
+                Found::Inclusion(proof)
             }
             ReadAsk::Consistency { from, to } => Found::Consistency(self.consistency(*from, *to)),
         };
         Ok(Some(found))
+    }
+
+    /// Whether everything durable up to `seq` has been taken.
+    fn reaches(&mut self, seq: Seq) -> bool {
+        let durable = seq.0.min(self.board.durable());
+        self.catch_up(Seq(durable));
+        self.replay.tree.size() >= durable
     }
 
     fn account(&self, name: model::AccountName, asset: model::Asset) -> Option<AccountState> {
@@ -287,19 +362,25 @@ impl Follower {
     }
 
     fn entry(&mut self, seq: Seq) -> Result<Option<(StoredEntry, Vec<u8>)>, FollowError> {
-        let Some((_, row)) = self.replay.index.find(seq)? else { return Ok(None) };
+        let found = self.replay.derived.index()?.find(seq).map_err(DerivedError::from)?;
+        let Some((_, row)) = found else { return Ok(None) };
         let place = Position { segment: journal::SegmentNumber(row.segment), offset: row.offset };
         let bytes = self.read_frame(place)?;
         let found = self.entry_in(&bytes, seq, row.first_seq);
+        let found = found.map_err(|detail| FollowError::Entry { seq, position: place, detail })?;
         self.state.cached = Some((place, bytes));
         Ok(found)
     }
 
-    fn entry_in(&self, bytes: &[u8], seq: Seq, first: Seq) -> Option<(StoredEntry, Vec<u8>)> {
-        let frame = journal::open(bytes, &self.key, self.geometry()).ok()?;
-        let batch = BatchView::parse(frame.payload).ok()?;
-        let index = usize::try_from(seq.0.checked_sub(first.0)?).ok()?;
-        let RecordRef::Posting(posting) = batch.get(index)?.ok()? else { return None };
+    /// The entry in the frame that the index leads to; `None` if it is a slice.
+    fn entry_in(&self, bytes: &[u8], seq: Seq, first: Seq) -> Result<Option<(StoredEntry, Vec<u8>)>, String> {
+        let frame = journal::open(bytes, &self.key, self.geometry()).map_err(|error| error.to_string())?;
+        let batch = BatchView::parse(frame.payload).map_err(|error| error.to_string())?;
+        let index = seq.0.checked_sub(first.0).and_then(|index| usize::try_from(index).ok());
+        let record = index.and_then(|index| batch.get(index)).ok_or("the frame holds other entries")?;
+        let RecordRef::Posting(posting) = record.map_err(|error| error.to_string())? else {
+            return Ok(None);
+        };
         assert_eq!(posting.head.seq, seq, "the index leads to the entry");
         let data = ledger::leaf_data(self.hash, &posting);
         let name = |side: &model::Side| self.replay.ledger.name(side.account);
@@ -309,14 +390,19 @@ impl Follower {
             debit: name(&posting.debit),
             credit: name(&posting.credit),
         };
-        Some((entry, data.as_bytes().to_vec()))
+        Ok(Some((entry, data.as_bytes().to_vec())))
     }
 
     fn entry_proof(&mut self, id: CallId, seq: Seq) -> Result<Option<Found>, FollowError> {
-        self.catch_up(Seq(seq.0.min(self.board.durable())))?;
+        if !self.reaches(seq) {
+            return Ok(Some(Found::Refused(self.unreadable())));
+        }
         let Some((entry, leaf_data)) = self.entry(seq)? else { return Ok(Some(Found::EntryProof(None))) };
         let checkpoint = self.checkpoint();
         if checkpoint.size < seq.0 {
+            if self.board.is_poisoned() {
+                return Ok(Some(Found::Refused(Reason::SafeMode)));
+            }
             if self.state.waiting.len() >= WAITING_MAX {
                 return Ok(Some(Found::Refused(Reason::Busy)));
             }
@@ -331,9 +417,8 @@ impl Follower {
 
     /// A proof that has been checked against the root that stands elsewhere (in the tree's right
     /// edge or in the index); `None` outside the tree.
-    fn inclusion(&self, seq: Seq, size: u64) -> Result<Option<InclusionProof>, FollowError> {
-        use ledger::HashSource;
-        let tiles = &self.replay.tiles;
+    fn inclusion(&mut self, seq: Seq, size: u64) -> Result<Option<InclusionProof>, FollowError> {
+        let tiles = &self.replay.derived;
         let Some(index) = seq.leaf_index().filter(|index| *index < size && size <= self.replay.tree.size())
         else {
             return Ok(None);
@@ -346,18 +431,21 @@ impl Follower {
         let known = if size == self.replay.tree.size() {
             Some(self.replay.tree.root())
         } else {
-            self.replay.index.root_at(size)?
+            self.replay.derived.index()?.root_at(size).map_err(DerivedError::from)?
         };
         match made {
             Ok(proof) if known.is_none_or(|known| known == proof.root) => Ok(Some(proof)),
             Ok(_) => {
-                tracing::error!(
-                    "the proof of entry {seq} in the tree of {size} does not verify: tiles are damaged"
-                );
+                let why = format!("the proof of entry {seq} in the tree of {size} does not verify");
+                self.replay.derived.give_up(why);
+                self.look_at_derived();
                 Ok(None)
             }
             Err(error) => {
-                tracing::error!("no proof of entry {seq} in the tree of {size}: {error}");
+                self.replay
+                    .derived
+                    .give_up(format!("no proof of entry {seq} in the tree of {size}: {error}"));
+                self.look_at_derived();
                 Ok(None)
             }
         }
@@ -367,7 +455,7 @@ impl Follower {
         if to > self.replay.tree.size() {
             return None;
         }
-        ledger::consistency_path(self.hash, &self.replay.tiles, from, to).ok()
+        ledger::consistency_path(self.hash, &self.replay.derived, from, to).ok()
     }
 
     fn checkpoint(&self) -> Checkpoint {
@@ -382,25 +470,14 @@ impl Follower {
         Checkpoint { size, root, note: sign_checkpoint(&self.signer, &head) }
     }
 
-    fn write_checkpoint(&mut self) -> Result<(), FollowError> {
-        let Some(last) = self.replay.last else { return Ok(()) };
-        let size = self.replay.tree.size();
-        self.replay.sync()?;
-        let mut payload = Vec::new();
-        self.replay.ledger.encode_checkpoint(&self.replay.tree, &mut payload);
-        let checkpoint = journal::Checkpoint {
-            ledger: self.superblock.ledger,
-            incarnation: self.superblock.incarnation,
-            frame: last.frame,
-            hash: last.hash,
-            position: last.position,
-            through: Seq(size),
-            tree_size: size,
-            root: self.replay.tree.root(),
-        };
+    fn write_checkpoint(&mut self) -> Result<(), DiskError> {
+        let Some((checkpoint, payload)) = self.replay.checkpoint(&self.superblock) else { return Ok(()) };
+        // Derived files that do not reach the checkpoint cost the next start a derivation, no more.
+        if let Err(error) = self.replay.derived.sync() {
+            tracing::warn!("tiles and frame index may be derived anew at the next start: {error}");
+        }
         write_checkpoint(&self.places, &self.key, &checkpoint, &payload)?;
-        self.state.checkpointed = size;
-        tracing::info!(entries = size, bytes = payload.len(), "checkpoint written");
+        tracing::info!(entries = checkpoint.tree_size, bytes = payload.len(), "checkpoint written");
         Ok(())
     }
 

@@ -1,16 +1,31 @@
 //! `FrameIndex`: where each frame lies and which root it left. Derived, rebuilt from the journal.
 //!
-//! Holds: rows are in the order of `Seq`, one per frame that carries entries. Leaves to others:
-//! trusting it (`Follower` cuts it back to the checkpoint at start and derives the rest anew).
+//! Holds: rows are in the order of `Seq`, one per frame that carries entries; each has a check word
+//! over the ledger's id and itself, so a damaged row, or one of another ledger, is never followed.
+//! What cannot be written yet stays in memory and is found there. Leaves to others: deriving it anew
+//! (`Derived`).
 
 use std::path::Path;
 
 use disk::{DiskError, PlainFile};
-use model::{Seq, Timestamp};
+use ledger::HashKind;
+use model::{LedgerId, Seq, Timestamp};
 use wire::Root;
 
-const ROW_BYTES: usize = 64;
-const ROW_BYTES_U64: u64 = 64;
+const BODY_BYTES: usize = 64;
+const ROW_BYTES: usize = 72;
+const ROW_BYTES_U64: u64 = 72;
+
+/// Why a row cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// The kernel refuses.
+    #[error("{0}")]
+    Disk(#[from] DiskError),
+    /// The row is damaged, or another ledger's.
+    #[error("row {0} of the frame index is damaged")]
+    Damaged(u64),
+}
 
 /// Where one frame lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +52,8 @@ impl FrameRow {
         self.first_seq.plus(u64::from(self.count) - 1)
     }
 
-    fn encode(&self) -> [u8; ROW_BYTES] {
-        let mut row = [0; ROW_BYTES];
+    fn encode(&self) -> [u8; BODY_BYTES] {
+        let mut row = [0; BODY_BYTES];
         let (front, root) = row.split_at_mut(32);
         root.copy_from_slice(&self.root);
         let place = u64::from(self.segment) << 32 | u64::from(self.count);
@@ -49,7 +64,7 @@ impl FrameRow {
         row
     }
 
-    fn decode(row: &[u8; ROW_BYTES]) -> Self {
+    fn decode(row: &[u8; BODY_BYTES]) -> Self {
         let (front, tail) = row.split_at(32);
         let mut words = front.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
         let mut word = || words.next().expect("four words in 32 bytes");
@@ -67,25 +82,34 @@ impl FrameRow {
     }
 }
 
-/// The rows of all frames, in a file but for the newest.
+/// The rows of all frames, in a file.
 #[derive(Debug)]
 pub struct FrameIndex {
     file: PlainFile,
+    hash: HashKind,
+    ledger: LedgerId,
     rows: u64,
     last: Option<FrameRow>,
-    unwritten: Vec<u8>,
+    unwritten: Vec<FrameRow>,
 }
 
 impl FrameIndex {
-    /// Opens or creates the index.
+    /// Opens or creates the index. Rows at its end that are damaged (a power loss may leave such) are
+    /// left out.
     ///
     /// # Errors
-    /// If the file cannot be opened.
-    pub fn open(path: &Path) -> Result<Self, DiskError> {
+    /// If the file cannot be opened or read.
+    pub fn open(path: &Path, hash: HashKind, ledger: LedgerId) -> Result<Self, DiskError> {
         let file = PlainFile::open_or_create(path)?;
         let rows = file.len_bytes()? / ROW_BYTES_U64;
-        let mut index = Self { file, rows, last: None, unwritten: Vec::new() };
-        index.last = rows.checked_sub(1).map(|row| index.row(row)).transpose()?.flatten();
+        let mut index = Self { file, hash, ledger, rows, last: None, unwritten: Vec::new() };
+        while index.last.is_none() && index.rows > 0 {
+            match index.row(index.rows - 1) {
+                Ok(last) => index.last = last,
+                Err(IndexError::Damaged(_)) => index.rows -= 1,
+                Err(IndexError::Disk(error)) => return Err(error),
+            }
+        }
         Ok(index)
     }
 
@@ -101,7 +125,7 @@ impl FrameIndex {
     /// If it does not follow the last one.
     pub fn push(&mut self, row: FrameRow) {
         assert_eq!(row.first_seq, self.last_seq().next(), "rows follow one another");
-        self.unwritten.extend_from_slice(&row.encode());
+        self.unwritten.push(row);
         self.last = Some(row);
     }
 
@@ -113,10 +137,28 @@ impl FrameIndex {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        self.file.write_at(self.rows * ROW_BYTES_U64, &self.unwritten)?;
-        self.rows += self.waiting();
+        let mut bytes = Vec::with_capacity(self.unwritten.len() * ROW_BYTES);
+        for row in &self.unwritten {
+            let body = row.encode();
+            bytes.extend_from_slice(&body);
+            bytes.extend_from_slice(&self.check_word(&body));
+        }
+        self.file.write_at(self.rows * ROW_BYTES_U64, &bytes)?;
+        self.rows = self.count();
         self.unwritten.clear();
         Ok(())
+    }
+
+    fn count(&self) -> u64 {
+        self.rows + u64::try_from(self.unwritten.len()).expect("a count fits")
+    }
+
+    fn check_word(&self, body: &[u8; BODY_BYTES]) -> [u8; ROW_BYTES - BODY_BYTES] {
+        let mut bytes = [0; BODY_BYTES + 16];
+        let (front, back) = bytes.split_at_mut(16);
+        front.copy_from_slice(&self.ledger.0);
+        back.copy_from_slice(body);
+        *self.hash.leaf(&bytes).first_chunk().expect("a hash is longer")
     }
 
     /// Flushes, and makes the file durable.
@@ -132,7 +174,7 @@ impl FrameIndex {
     ///
     /// # Errors
     /// If the file cannot be read or cut.
-    pub fn cut(&mut self, seq: Seq) -> Result<bool, DiskError> {
+    pub fn cut(&mut self, seq: Seq) -> Result<bool, IndexError> {
         self.flush()?;
         let rows = match self.find(seq)? {
             Some((number, row)) if row.last_seq() == seq => number + 1,
@@ -149,11 +191,11 @@ impl FrameIndex {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn find(&self, seq: Seq) -> Result<Option<(u64, FrameRow)>, DiskError> {
+    pub fn find(&self, seq: Seq) -> Result<Option<(u64, FrameRow)>, IndexError> {
         if seq == Seq::ZERO || seq > self.last_seq() {
             return Ok(None);
         }
-        let (mut low, mut high) = (0, self.rows + self.waiting());
+        let (mut low, mut high) = (0, self.count());
         while low < high {
             let middle = low + (high - low) / 2;
             let Some(row) = self.row(middle)? else { return Ok(None) };
@@ -170,7 +212,7 @@ impl FrameIndex {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn roots(&self, since: Seq, limit: usize) -> Result<Vec<Root>, DiskError> {
+    pub fn roots(&self, since: Seq, limit: usize) -> Result<Vec<Root>, IndexError> {
         let Some((first, row)) = self.find(since.next())? else { return Ok(Vec::new()) };
         // A client that asks from the middle of a frame gets that frame's root.
         let mut roots = Vec::with_capacity(limit.min(1_000));
@@ -190,23 +232,23 @@ impl FrameIndex {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn root_at(&self, size: u64) -> Result<Option<[u8; 32]>, DiskError> {
+    pub fn root_at(&self, size: u64) -> Result<Option<[u8; 32]>, IndexError> {
         Ok(self.find(Seq(size))?.filter(|(_, row)| row.last_seq() == Seq(size)).map(|(_, row)| row.root))
     }
 
-    /// Rows that are not in the file yet.
-    fn waiting(&self) -> u64 {
-        u64::try_from(self.unwritten.len() / ROW_BYTES).expect("a count fits")
-    }
-
-    fn row(&self, number: u64) -> Result<Option<FrameRow>, DiskError> {
-        if let Some(waiting) = number.checked_sub(self.rows) {
-            let waiting = usize::try_from(waiting).ok();
-            return Ok(waiting.and_then(|row| self.unwritten.as_chunks().0.get(row)).map(FrameRow::decode));
+    fn row(&self, number: u64) -> Result<Option<FrameRow>, IndexError> {
+        if number >= self.rows {
+            let waiting = usize::try_from(number - self.rows).unwrap_or(usize::MAX);
+            return Ok(self.unwritten.get(waiting).copied());
         }
         let mut row = [0; ROW_BYTES];
         self.file.read_at(number * ROW_BYTES_U64, &mut row)?;
-        Ok(Some(FrameRow::decode(&row)).filter(|row| row.count > 0))
+        let (body, check) = row.split_first_chunk::<BODY_BYTES>().expect("a row begins with its body");
+        let found = FrameRow::decode(body);
+        if *check != self.check_word(body) || found.count == 0 {
+            return Err(IndexError::Damaged(number));
+        }
+        Ok(Some(found))
     }
 }
 
@@ -229,15 +271,16 @@ mod tests {
     fn frames_are_found_again_and_cut() {
         let path = std::env::temp_dir().join(format!("macronode-frames-{}", std::process::id()));
         drop(std::fs::remove_file(&path));
-        let mut index = FrameIndex::open(&path).unwrap();
+        let open = |ledger| FrameIndex::open(&path, HashKind::Sha256, LedgerId([ledger; 16]));
+        let mut index = open(1).unwrap();
         assert_eq!(index.find(Seq(1)).unwrap(), None);
         for frame in [row(1, 1), row(2, 5), row(7, 3)] {
             index.push(frame);
         }
-        assert_eq!(index.find(Seq(6)).unwrap(), Some((1, row(2, 5))), "found before it is in the file");
-        assert_eq!(index.roots(Seq(0), 9).unwrap().len(), 3);
+        assert_eq!(index.find(Seq(8)).unwrap().unwrap().0, 2, "found before it is written");
         index.flush().unwrap();
-        let mut index = FrameIndex::open(&path).unwrap();
+        assert_eq!(open(2).unwrap().last_seq(), Seq(0), "another ledger's");
+        let mut index = open(1).unwrap();
         assert_eq!(index.last_seq(), Seq(9));
         for (seq, expected) in
             [(1, Some(1)), (2, Some(2)), (6, Some(2)), (7, Some(7)), (9, Some(7)), (10, None), (0, None)]
@@ -255,6 +298,15 @@ mod tests {
         assert_eq!(index.last_seq(), Seq(6));
         assert!(index.cut(Seq(0)).unwrap());
         assert_eq!(index.last_seq(), Seq(0));
+        for frame in [row(1, 1), row(2, 5), row(7, 3)] {
+            index.push(frame);
+        }
+        index.flush().unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[ROW_BYTES + 3] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let index = open(1).unwrap();
+        assert!(matches!(index.find(Seq(3)), Err(IndexError::Damaged(1))));
         std::fs::remove_file(path).unwrap();
     }
 }

@@ -37,6 +37,8 @@ impl LaneKind {
 pub struct Intake {
     lanes: Vec<Lane>,
     turn: usize,
+    /// A call that needs more than this fits in no frame; zero for no limit.
+    largest: usize,
 }
 
 #[derive(Debug)]
@@ -54,6 +56,11 @@ impl Intake {
         LaneId(self.lanes.len() - 1)
     }
 
+    /// A call that needs more than `bytes` fits in no frame: `next` gives it out to be refused.
+    pub fn set_largest(&mut self, bytes: usize) {
+        self.largest = bytes;
+    }
+
     /// Whether a call waits in any lane.
     #[must_use]
     pub fn is_waiting(&self) -> bool {
@@ -61,15 +68,17 @@ impl Intake {
     }
 
     /// The next call that is due and needs at most `room` bytes of a frame; `None` if nothing
-    /// waits, or if what is due does not fit (it stays first in line).
+    /// waits, or if what is due does not fit (it stays first in line). What no frame holds is given
+    /// out whatever the room.
     pub fn next(&mut self, room: usize) -> Option<(LaneId, Call)> {
         // A call may need many rounds to become due; each pass over the lanes adds a quantum to
         // every lane that waits, so the number of passes is bounded by cost over quantum.
+        let largest = if self.largest == 0 { usize::MAX } else { self.largest };
         while self.is_waiting() {
             for _ in 0..self.lanes.len() {
                 let id = LaneId(self.turn);
                 let lane = self.lanes.get_mut(self.turn).expect("turn stays below the number of lanes");
-                match lane.due(room) {
+                match lane.due(room, largest) {
                     Due::Call(call) => return Some((id, call)),
                     Due::TooLarge => return None,
                     Due::NotYet => self.turn = (self.turn + 1) % self.lanes.len(),
@@ -118,7 +127,7 @@ enum Due {
 }
 
 impl Lane {
-    fn due(&mut self, room: usize) -> Due {
+    fn due(&mut self, room: usize, largest: usize) -> Due {
         if self.head.is_none() {
             self.head = self.inlet.take();
         }
@@ -131,7 +140,7 @@ impl Lane {
             self.deficit += self.kind.quantum();
             return Due::NotYet;
         }
-        if cost > room {
+        if cost > room && cost <= largest {
             return Due::TooLarge;
         }
         self.deficit -= cost;
@@ -214,5 +223,15 @@ mod tests {
         assert_eq!(intake.next(10 * 800 + 800).unwrap().1.id, CallId(1));
         assert_eq!(intake.next(1_600).unwrap().1.id, CallId(2));
         assert!(intake.next(usize::MAX).is_none());
+    }
+
+    #[test]
+    fn what_fits_in_no_frame_does_not_block_its_lane() {
+        let (mut intake, sources) = lanes(1);
+        intake.set_largest(8_000);
+        sources[0].ask(call(1, 2_000)).unwrap();
+        sources[0].ask(call(2, 1)).unwrap();
+        assert_eq!(intake.next(8_000).unwrap().1.id, CallId(1), "given out to be refused");
+        assert_eq!(intake.next(8_000).unwrap().1.id, CallId(2));
     }
 }

@@ -20,6 +20,7 @@ use wire::{Answer, Call, ReadAnswer, ReadCall};
 
 use crate::{
     bell::Bell,
+    checkpointer::{Checkpointer, Recipe},
     clock,
     commit_loop::{CommitLoop, CommitObserver, Run},
     feed::{FEED, FeedLine},
@@ -116,7 +117,7 @@ impl LedgerRole {
         signer: ledger::NoteSigner,
         observer: Box<dyn CommitObserver>,
     ) -> Result<Self, OpenError> {
-        let mut store = crate::store::open(&params.store, birth)?;
+        let mut store = crate::store::open(&params.store, birth, &log_key(&signer))?;
         let now = clock::monotonic();
         let last = store.replay.as_ref().and_then(|replay| replay.last).map(|last| last.at);
         let time = LedgerTime::begin(last, clock::wall(), now, params.max_forward_jump)?;
@@ -205,6 +206,15 @@ fn follower(
     let places = Places { root: params.store.directory.clone() };
     let segments = Segments::open(&places.segments(), params.store.direct)?;
     let replay = store.replay.take().expect("a store is opened with its state");
+    let recipe = Recipe {
+        params: params.store.clone(),
+        places: places.clone(),
+        superblock: store.superblock.clone(),
+        key: store.key.clone(),
+    };
+    // Where the last checkpoint is far behind, because a kill came first, one is due at once.
+    let (entries, frame) = (store.report.checkpoint_entries, store.report.checkpoint);
+    let checkpointer = Checkpointer::start(recipe, entries, frame)?;
     Ok(Follower {
         replay,
         superblock: store.superblock.clone(),
@@ -217,8 +227,14 @@ fn follower(
         bell: Arc::clone(bell),
         board: Arc::clone(board),
         signer,
+        checkpointer: Some(checkpointer),
         state: Following::new(&store.slot),
     })
+}
+
+/// Tells the name and key that roots are signed with from any other.
+fn log_key(signer: &ledger::NoteSigner) -> [u8; 32] {
+    ledger::HashKind::Sha256.leaf(signer.verifier().to_string().as_bytes())
 }
 
 type Started = Result<(BackendReport, bool), OpenError>;
@@ -288,6 +304,8 @@ fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport), OpenError> {
         Arc::clone(&bell),
     )?;
     let lanes = intake.lanes().count();
+    let mut intake = intake;
+    intake.set_largest(pipeline.largest());
     let commit_loop = CommitLoop {
         pipeline,
         intake,

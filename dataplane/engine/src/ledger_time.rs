@@ -51,6 +51,14 @@ impl LedgerTime {
         Ok(Self { at, read: now })
     }
 
+    /// How far ledger time is ahead of the wall clock, in milliseconds; negative if it is behind.
+    #[must_use]
+    pub fn ahead_millis(&self, now: Instant, wall: Timestamp) -> i64 {
+        let plain = self.at.after(now.since(self.read));
+        let millis = |span: Nanos| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        millis(plain.since(wall)) - millis(wall.since(plain))
+    }
+
     /// Ledger time now.
     pub fn advance(&mut self, now: Instant, wall: Timestamp) -> Timestamp {
         let passed = now.since(self.read);
@@ -84,6 +92,14 @@ mod tests {
         assert_eq!(begin(Some(9), 5).unwrap().at, Timestamp(9));
         assert_eq!(begin(Some(3), 5).unwrap().at, Timestamp(5));
         assert!(begin(Some(0), 3601 * SECOND).is_err());
+    }
+
+    #[test]
+    fn it_tells_how_far_it_is_from_the_wall_clock() {
+        let time = begin(Some(100 * SECOND), 40 * SECOND).unwrap();
+        assert_eq!(time.ahead_millis(Instant(0), Timestamp(40 * SECOND)), 60_000);
+        assert_eq!(time.ahead_millis(Instant(SECOND), Timestamp(41 * SECOND)), 60_000);
+        assert_eq!(time.ahead_millis(Instant(0), Timestamp(130 * SECOND)), -30_000);
     }
 
     #[test]

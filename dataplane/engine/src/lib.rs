@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod bell;
+mod checkpointer;
 mod clock;
 mod commit_loop;
+mod derived;
 mod fatal;
 mod feed;
 mod follower;
@@ -28,7 +30,7 @@ pub use clock::{monotonic, wall};
 pub use commit_loop::{CommitObserver, NoObserver};
 pub use disk::{Direct, Io};
 pub use fatal::{FatalReason, fatal, guard};
-pub use frame_index::{FrameIndex, FrameRow};
+pub use frame_index::{FrameIndex, FrameRow, IndexError};
 pub use intake::{Intake, LaneId, LaneKind, frame_bytes};
 pub use ledger_role::{LedgerParams, LedgerReport, LedgerRole};
 pub use ledger_time::{LedgerTime, TimeJump};

@@ -11,7 +11,7 @@ use journal::{Batch, Committer, Effects, Event, FrameNumber};
 use ledger::{Decision, Hash, HashKind, Ledger, Prepared, SliceDecision, Tree};
 use model::{
     BatchWriter, Declined, Instant, Outcome, Posting, Reason, Request, Seq, SliceRequest, Timestamp,
-    limits::{FRAME_ENTRIES_MAX, FRAMES_IN_FLIGHT_MAX, GROUP_ENTRIES_MAX},
+    limits::{BATCH_PREAMBLE_BYTES, FRAME_ENTRIES_MAX, FRAMES_IN_FLIGHT_MAX, GROUP_ENTRIES_MAX},
 };
 use wire::{Answer, Ask, Call, Committed, Group};
 
@@ -19,6 +19,12 @@ use crate::intake::{LaneId, frame_bytes};
 
 /// Calls of one frame that fit without allocating: all that an intake of the default size holds.
 const CALLS_RESERVED: usize = 4_096;
+/// What is kept of the last prepared room for frames that carry the frontier alone.
+const KEPT_BYTES: usize = 64 << 10;
+/// What one call about money with one entry may need.
+const LONE_BYTES: usize = 2 << 10;
+/// The answer where there is no room.
+const NO_SPACE: Declined = Declined { reason: Reason::NoSpace, number: 0 };
 
 /// An answer on its way to the lane that asked.
 #[derive(Debug)]
@@ -70,6 +76,10 @@ pub struct Pipeline {
     spare: Vec<Gathered>,
     payload_max: usize,
     entries_max: usize,
+    /// No more room is coming for now: what is prepared is all there is.
+    short: bool,
+    /// What would write is declined: there is no place for it.
+    closed: bool,
 }
 
 impl Pipeline {
@@ -98,6 +108,8 @@ impl Pipeline {
             spare: (0..=FRAMES_IN_FLIGHT_MAX).map(|_| Gathered::new()).collect(),
             payload_max,
             entries_max,
+            short: false,
+            closed: false,
         }
     }
 
@@ -107,7 +119,33 @@ impl Pipeline {
         if self.writer.count() >= self.entries_max {
             return 0;
         }
-        self.payload_max - self.writer.payload_len()
+        let prepared = self.committer.prepared_bytes().saturating_sub(journal::HEADER_BYTES);
+        let kept = if self.short { KEPT_BYTES } else { 0 };
+        self.payload_max.min(prepared.saturating_sub(kept)).saturating_sub(self.writer.payload_len())
+    }
+
+    /// Bytes that a call needs at most to fit in any frame.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        self.payload_max - BATCH_PREAMBLE_BYTES
+    }
+
+    /// Says whether more room is coming.
+    pub fn set_short(&mut self, short: bool) {
+        self.short = short;
+    }
+
+    /// Whether a batch begun now has no room for a lone entry, and none is coming.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.short && self.writer.count() == 0 && self.room() < LONE_BYTES
+    }
+
+    /// Whether the frame that carries the frontier has a place.
+    #[must_use]
+    pub fn has_room_for_idle(&self) -> bool {
+        // What is prepared is whole strides, and that frame is one.
+        self.committer.prepared_bytes() > 0
     }
 
     /// Whether the batch being gathered may become a frame now.
@@ -131,6 +169,10 @@ impl Pipeline {
     /// Decides a call and adds its entries to the batch. The caller has seen that it fits `room`.
     pub fn take(&mut self, lane: LaneId, call: Call, now: Instant, at: Timestamp) {
         assert!(frame_bytes(&call.ask) <= self.room(), "the intake gives only what fits");
+        self.decide_call(lane, call, now, at);
+    }
+
+    fn decide_call(&mut self, lane: LaneId, call: Call, now: Instant, at: Timestamp) {
         let Call { id, ask, mut outcomes } = call;
         if self.gathering.answers.is_empty() {
             self.gathering.taken = now;
@@ -144,6 +186,14 @@ impl Pipeline {
         self.gathering.committed.at = at;
         let answer = Answer { id, outcomes, committed: Committed::default(), ask };
         self.gathering.answers.push(Routed { lane, taken: now, answer });
+    }
+
+    /// Decides a call for which there is no place: what was decided before is repeated, and what
+    /// would need a new entry is declined.
+    pub fn take_without_room(&mut self, lane: LaneId, call: Call, now: Instant, at: Timestamp) {
+        self.closed = true;
+        self.decide_call(lane, call, now, at);
+        self.closed = false;
     }
 
     /// Makes the batch a frame: its payload goes into `buffer`, which is sealed. False if it has no
@@ -283,6 +333,7 @@ impl Pipeline {
         match self.ledger.decide_prepared(request, prepared, at, self.next_seq()) {
             Decision::Replayed { seq } => Outcome::Replayed { seq },
             Decision::Declined(declined) => Outcome::Declined(declined),
+            Decision::Postings(_) if self.closed => Outcome::Declined(NO_SPACE),
             Decision::Postings(postings) => {
                 let mut outcome = None;
                 for posting in postings.iter() {
@@ -306,6 +357,7 @@ impl Pipeline {
         match self.ledger.decide_slice(request, at, self.next_seq()) {
             SliceDecision::Duplicate { seq } => Outcome::SliceTaken { seq, duplicate: true },
             SliceDecision::Declined(declined) => Outcome::Declined(declined),
+            SliceDecision::Take(_) if self.closed => Outcome::Declined(NO_SPACE),
             SliceDecision::Take(mut slice) => {
                 self.writer.push_slice(&mut slice, &request.body);
                 self.ledger.apply_slice(&slice);

@@ -50,6 +50,16 @@ struct Shared {
     bell: Bell,
     committer: Arc<Bell>,
     stop: AtomicBool,
+    /// The last try failed; the next one is a moment away.
+    stuck: AtomicBool,
+}
+
+/// How far one segment is.
+struct Progress {
+    file: Option<Arc<DirectFile>>,
+    /// Bytes from the beginning that are zeros, or frames by now.
+    ready: u64,
+    step: u64,
 }
 
 struct Work {
@@ -75,6 +85,7 @@ impl Preparer {
             bell: Bell::new()?,
             committer,
             stop: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
         });
         let work =
             Work { shared: Arc::clone(&shared), segments: segments.into(), segment_bytes, resume, direct };
@@ -94,6 +105,11 @@ impl Preparer {
     /// What became ready, if anything did.
     pub(crate) fn prepared(&self) -> Option<Prepared> {
         self.shared.prepared.pop()
+    }
+
+    /// Whether the segment in hand cannot be prepared for now: no more room is coming.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.shared.stuck.load(Ordering::Acquire)
     }
 
     /// Whether something became ready.
@@ -128,43 +144,67 @@ impl Work {
         }
     }
 
+    /// Fills the segment, and tries again where it failed: what was told as prepared is in use by
+    /// then and is never touched again.
     fn prepare_until_done(&self, segment: SegmentNumber) {
-        let mut told = false;
+        let mut done = Progress {
+            file: None,
+            ready: if segment == self.resume.segment { self.resume.offset } else { 0 },
+            step: FIRST_BYTES,
+        };
         while !self.stopping() {
-            match self.prepare(segment) {
-                Ok(()) => return,
-                Err(error) if !told => {
-                    tracing::error!(%segment, "segment cannot be prepared, commits will wait: {error}");
-                    told = true;
+            match self.prepare(segment, &mut done) {
+                Ok(()) => {
+                    if self.shared.stuck.swap(false, Ordering::AcqRel) {
+                        tracing::info!(%segment, "segment is prepared, commits go on");
+                    }
+                    return;
                 }
-                Err(_) => {}
+                Err(error) => self.stuck(segment, &error),
             }
             self.shared.bell.wait(RETRY_AFTER, || self.stopping());
         }
     }
 
-    fn prepare(&self, segment: SegmentNumber) -> Result<(), DiskError> {
-        let path = self.segments.join(segment_file_name(segment));
-        let access = if path.exists() { Access::ReadWrite } else { Access::CreateNew };
-        let file = Arc::new(DirectFile::open(&path, access, self.direct)?);
-        file.lock()?;
-        let mut ready = if segment == self.resume.segment { self.resume.offset } else { 0 };
-        let mut step = FIRST_BYTES;
+    fn stuck(&self, segment: SegmentNumber, error: &DiskError) {
+        if !self.shared.stuck.swap(true, Ordering::AcqRel) {
+            tracing::error!(
+                %segment,
+                "segment cannot be prepared, new entries are refused when the prepared ones are full: {error}"
+            );
+            self.shared.committer.ring();
+        }
+    }
+
+    fn prepare(&self, segment: SegmentNumber, done: &mut Progress) -> Result<(), DiskError> {
+        let file = match &done.file {
+            Some(file) => Arc::clone(file),
+            None => Arc::clone(done.file.insert(self.open(segment)?)),
+        };
         loop {
-            let end = (ready + step).min(self.segment_bytes);
-            if ready < end {
-                file.write_zeros(ready, end)?;
+            let end = (done.ready + done.step).min(self.segment_bytes);
+            if done.ready < end {
+                file.write_zeros(done.ready, end)?;
             } else {
                 file.datasync()?;
             }
             directory::sync_directory(&self.segments)?;
-            ready = end;
-            self.tell(Prepared { segment, bytes: ready, file: Arc::clone(&file) });
-            if ready == self.segment_bytes || self.stopping() {
+            (done.ready, done.step) = (end, NEXT_BYTES);
+            self.tell(Prepared { segment, bytes: end, file: Arc::clone(&file) });
+            if end == self.segment_bytes || self.stopping() {
                 return Ok(());
             }
-            step = NEXT_BYTES;
         }
+    }
+
+    /// A file that a killed start left half filled is filled again from the beginning: nothing of it
+    /// was told as prepared to this start's committer.
+    fn open(&self, segment: SegmentNumber) -> Result<Arc<DirectFile>, DiskError> {
+        let path = self.segments.join(segment_file_name(segment));
+        let access = if path.exists() { Access::ReadWrite } else { Access::CreateNew };
+        let file = Arc::new(DirectFile::open(&path, access, self.direct)?);
+        file.lock()?;
+        Ok(file)
     }
 
     fn tell(&self, mut prepared: Prepared) {
@@ -182,3 +222,6 @@ impl Work {
         self.shared.stop.load(Ordering::Acquire)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,11 +4,11 @@
 
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
 use model::{Incarnation, Instant, LedgerId, Reason};
-use wire::{Committed, Status};
+use wire::{Committed, Health, Status};
 
 /// How the ledger is.
 #[derive(Debug)]
@@ -18,6 +18,13 @@ pub struct StatusBoard {
     online: AtomicBool,
     poisoned: AtomicBool,
     stopping: AtomicBool,
+    /// No room for a lone entry is prepared, and none is coming.
+    full: AtomicBool,
+    /// The next segment cannot be prepared.
+    space_low: AtomicBool,
+    derived_lost: AtomicBool,
+    /// Ledger time less wall time, in milliseconds.
+    clock_ahead: AtomicI64,
     /// Monotonic nanoseconds at which the oldest frame in flight was begun; zero for none.
     oldest: AtomicU64,
     /// The last `Seq` that is durable.
@@ -36,6 +43,10 @@ impl StatusBoard {
             online: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            space_low: AtomicBool::new(false),
+            derived_lost: AtomicBool::new(false),
+            clock_ahead: AtomicI64::new(0),
             oldest: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             committed: Mutex::new(Committed::default()),
@@ -57,16 +68,24 @@ impl StatusBoard {
             intake_depth,
             intake_capacity,
             committer_lag_millis: lag,
+            health: Health {
+                space_low: self.space_low.load(Ordering::Acquire),
+                clock_ahead_millis: self.clock_ahead.load(Ordering::Relaxed),
+                derived_lost: self.derived_lost.load(Ordering::Acquire),
+            },
         }
     }
 
-    /// Why no writes are taken, if none are.
+    /// Why no new entries are taken, if none are. With `NoSpace`, calls are still answered: what
+    /// was decided before is repeated.
     #[must_use]
     pub fn refusing(&self) -> Option<Reason> {
         if self.is_poisoned() {
             Some(Reason::SafeMode)
         } else if !self.online.load(Ordering::Acquire) || self.stopping.load(Ordering::Acquire) {
             Some(Reason::Busy)
+        } else if self.full.load(Ordering::Acquire) {
+            Some(Reason::NoSpace)
         } else {
             None
         }
@@ -96,6 +115,20 @@ impl StatusBoard {
 
     pub(crate) fn set_poisoned(&self) {
         self.poisoned.store(true, Ordering::Release);
+    }
+
+    /// What room there is: whether none is left for a lone entry, and whether more is coming.
+    pub(crate) fn set_space(&self, low: bool, full: bool) {
+        self.space_low.store(low, Ordering::Release);
+        self.full.store(full, Ordering::Release);
+    }
+
+    pub(crate) fn set_derived_lost(&self) {
+        self.derived_lost.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn set_clock_ahead(&self, millis: i64) {
+        self.clock_ahead.store(millis, Ordering::Relaxed);
     }
 
     pub(crate) fn set_stopping(&self) {

@@ -5,8 +5,9 @@
 //! the full tiles of level `k` (C2SP `tlog-tiles`). Any other full node is computed from at most
 //! 128 of them.
 //!
-//! Holds: what is in a file was pushed in order. Leaves to others: whether it is right (`Follower`
-//! checks the root at start, and each proof before it is given out).
+//! Holds: what is in a file was pushed in order; what cannot be written yet stays in memory and is
+//! found there. Leaves to others: whether it is right (`Derived` checks the root at start, the
+//! follower each proof before it is given out).
 
 use std::path::{Path, PathBuf};
 
@@ -30,16 +31,23 @@ pub struct TileFiles {
 
 #[derive(Debug)]
 struct LevelFile {
-    file: PlainFile,
+    path: PathBuf,
+    /// `None` until something is written: a disk that is full now may not be so then.
+    file: Option<PlainFile>,
     written: u64,
     unwritten: Vec<Hash>,
 }
 
 impl LevelFile {
+    fn new(directory: &Path, level: usize) -> Self {
+        Self { path: level_path(directory, level), file: None, written: 0, unwritten: Vec::new() }
+    }
+
     fn open(directory: &Path, level: usize) -> Result<Self, DiskError> {
-        let file = PlainFile::open_or_create(&directory.join(format!("level-{level}")))?;
+        let path = level_path(directory, level);
+        let file = PlainFile::open_or_create(&path)?;
         let written = file.len_bytes()? / HASH_BYTES_U64;
-        Ok(Self { file, written, unwritten: Vec::new() })
+        Ok(Self { path, file: Some(file), written, unwritten: Vec::new() })
     }
 
     fn count(&self) -> u64 {
@@ -59,8 +67,10 @@ impl LevelFile {
         let on_disk =
             usize::try_from(self.written.saturating_sub(index)).unwrap_or(usize::MAX).min(hashes.len());
         let mut bytes = vec![0; on_disk * HASH_BYTES];
-        if !bytes.is_empty() {
-            self.file.read_at(index * HASH_BYTES_U64, &mut bytes)?;
+        if let Some(file) = &self.file
+            && !bytes.is_empty()
+        {
+            file.read_at(index * HASH_BYTES_U64, &mut bytes)?;
         }
         for (hash, bytes) in hashes.iter_mut().zip(bytes.as_chunks::<HASH_BYTES>().0) {
             *hash = *bytes;
@@ -72,7 +82,11 @@ impl LevelFile {
         if self.unwritten.is_empty() {
             return Ok(());
         }
-        self.file.write_at(self.written * HASH_BYTES_U64, self.unwritten.as_flattened())?;
+        if self.file.is_none() {
+            self.file = Some(PlainFile::open_or_create(&self.path)?);
+        }
+        let file = self.file.as_ref().expect("opened above");
+        file.write_at(self.written * HASH_BYTES_U64, self.unwritten.as_flattened())?;
         self.written = self.count();
         self.unwritten.clear();
         Ok(())
@@ -83,10 +97,16 @@ impl LevelFile {
         if self.written < count {
             return Ok(false);
         }
-        self.file.truncate(count * HASH_BYTES_U64)?;
+        if let Some(file) = &self.file {
+            file.truncate(count * HASH_BYTES_U64)?;
+        }
         self.written = count;
         Ok(true)
     }
+}
+
+fn level_path(directory: &Path, level: usize) -> PathBuf {
+    directory.join(format!("level-{level}"))
 }
 
 impl TileFiles {
@@ -97,7 +117,7 @@ impl TileFiles {
     pub fn open(directory: &Path, hash: HashKind) -> Result<Self, DiskError> {
         let files = vec![LevelFile::open(directory, 0)?];
         let mut tiles = Self { hash, directory: directory.into(), files };
-        while tiles.directory.join(format!("level-{}", tiles.files.len())).exists() {
+        while level_path(directory, tiles.files.len()).exists() {
             tiles.files.push(LevelFile::open(&tiles.directory, tiles.files.len())?);
         }
         Ok(tiles)
@@ -109,29 +129,16 @@ impl TileFiles {
         self.files.first().map_or(0, LevelFile::count)
     }
 
-    /// The leaves from `from`, as many as there are and at most `max`: what a replay may find true.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn leaves(&self, from: u64, max: usize) -> Result<Vec<Hash>, DiskError> {
-        let Some(file) = self.files.first() else { return Ok(Vec::new()) };
-        let count = usize::try_from(file.count().saturating_sub(from)).unwrap_or(usize::MAX).min(max);
-        let mut leaves = vec![[0; HASH_BYTES]; count];
-        let whole = file.read(from, &mut leaves)?;
-        assert!(whole, "no more are read than there are");
-        Ok(leaves)
-    }
-
     /// Adds the next leaf and every full node that it completes at a level that has a file.
     ///
     /// # Errors
-    /// If a file cannot be made or read.
+    /// If a file cannot be read.
     pub fn push(&mut self, leaf: Hash) -> Result<(), DiskError> {
         let mut next = Some(leaf);
         let mut level = 0;
         while let Some(hash) = next.take() {
             if level == self.files.len() {
-                self.files.push(LevelFile::open(&self.directory, level)?);
+                self.files.push(LevelFile::new(&self.directory, level));
             }
             let file = self.files.get_mut(level).expect("made above");
             file.unwritten.push(hash);
@@ -159,7 +166,7 @@ impl TileFiles {
     /// If a file cannot be written or synced.
     pub fn sync(&mut self) -> Result<(), DiskError> {
         self.flush()?;
-        self.files.iter().try_for_each(|level| level.file.datasync())
+        self.files.iter().filter_map(|level| level.file.as_ref()).try_for_each(PlainFile::datasync)
     }
 
     /// Cuts the tree back to `size` leaves; false if it has fewer, or lacks a node.
@@ -174,6 +181,20 @@ impl TileFiles {
             count /= TILE;
         }
         Ok(whole && count == 0)
+    }
+
+    /// The root of the tree of `size` leaves, from its full subtrees; `None` if a node is missing.
+    #[must_use]
+    pub fn root(&self, size: u64) -> Option<Hash> {
+        let mut root = None;
+        let mut end = size;
+        // From the smallest subtree, at the right, to the largest.
+        for level in (0..64_u8).filter(|level| size >> level & 1 == 1) {
+            let left = self.node(level, (end >> level) - 1)?;
+            root = Some(root.map_or(left, |right| self.hash.node(&left, &right)));
+            end -= 1 << level;
+        }
+        Some(root.unwrap_or_else(|| self.hash.empty()))
     }
 
     /// The hash over `count` nodes (a power of two) of file `level` from `index`.
@@ -221,9 +242,12 @@ mod tests {
         tiles.sync().unwrap();
         let mut tiles = TileFiles::open(&directory, HashKind::Sha256).unwrap();
         assert_eq!(tiles.size(), 70_000);
-        assert_eq!(tiles.leaves(69_998, 10).unwrap(), [leaf(69_998), leaf(69_999)]);
-        assert_eq!(tiles.leaves(5, 1).unwrap(), [leaf(5)]);
-        assert!(tiles.leaves(70_001, 10).unwrap().is_empty());
+        let mut tree = ledger::Tree::new(HashKind::Sha256);
+        for number in 0..70_000 {
+            tree.push(leaf(number));
+        }
+        assert_eq!(tiles.root(70_000), Some(tree.root()));
+        assert_eq!(tiles.root(0), Some(HashKind::Sha256.empty()));
         let mut level: Vec<Hash> = (0..70_000).map(leaf).collect();
         for number in 0..17 {
             for index in [0, level.len() / 2, level.len() - 1] {

@@ -79,7 +79,8 @@ impl ExportRefusal {
             | Reason::Overflow
             | Reason::BatchAborted
             | Reason::Quota
-            | Reason::Archived => Self::Retry,
+            | Reason::Archived
+            | Reason::NoSpace => Self::Retry,
         }
     }
 }

@@ -177,4 +177,17 @@ pub struct Status {
     pub intake_capacity: usize,
     /// Age of the oldest frame that is not yet durable, in milliseconds.
     pub committer_lag_millis: u64,
+    /// What is not as it should be, though work goes on.
+    pub health: Health,
+}
+
+/// What of the ledger is not as it should be, though work goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Health {
+    /// The next segment cannot be prepared: new entries go on until the prepared ones are full.
+    pub space_low: bool,
+    /// How far ledger time is ahead of the wall clock, in milliseconds; negative if it is behind.
+    pub clock_ahead_millis: i64,
+    /// Proofs, roots and entries cannot be looked up until the next start derives them anew.
+    pub derived_lost: bool,
 }

@@ -5,12 +5,13 @@
 //! Pure: no file, socket, clock, thread or random source can be reached from here.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 mod ledger;
 mod read;
 pub mod usage;
 
 pub use ledger::{
-    AccountState, Answer, Ask, Call, CallId, Checkpoint, Committed, EntryProof, Group, InclusionProof, Root,
-    Status, StoredEntry,
+    AccountState, Answer, Ask, Call, CallId, Checkpoint, Committed, EntryProof, Group, Health,
+    InclusionProof, Root, Status, StoredEntry,
 };
 pub use read::{Found, ROOTS_MAX, ReadAnswer, ReadAsk, ReadCall};

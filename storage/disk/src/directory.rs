@@ -5,7 +5,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -102,16 +102,63 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(Operation::Remove, &fresh, &error)),
     }
+    let written = write_new(&fresh, bytes).and_then(|()| {
+        std::fs::rename(&fresh, path).map_err(|error| failed(Operation::Rename, path, &error))
+    });
+    if written.is_err() {
+        // What was written of it would keep a full disk full. The first failure is the one to tell.
+        drop(std::fs::remove_file(&fresh));
+    }
+    written?;
+    sync_parent(path)
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(&fresh)
-        .map_err(|error| failed(Operation::Open, &fresh, &error))?;
-    file.write_all(bytes).map_err(|error| failed(Operation::Write, &fresh, &error))?;
-    file.sync_all().map_err(|error| failed(Operation::Flush, &fresh, &error))?;
-    std::fs::rename(&fresh, path).map_err(|error| failed(Operation::Rename, path, &error))?;
-    sync_parent(path)
+        .open(path)
+        .map_err(|error| failed(Operation::Open, path, &error))?;
+    file.write_all(bytes).map_err(|error| failed(Operation::Write, path, &error))?;
+    file.sync_all().map_err(|error| failed(Operation::Flush, path, &error))
+}
+
+/// Removes what a crash inside [`replace_file`] left in `directory`; how many files it was.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn sweep(directory: &Path) -> Result<usize, DiskError> {
+    let left = |entry: &Entry| entry.is_file && entry.name.starts_with('.') && entry.name.ends_with(".new");
+    let mut swept = 0;
+    for entry in list(directory)?.into_iter().filter(left) {
+        remove_file(&directory.join(entry.name))?;
+        swept += 1;
+    }
+    Ok(swept)
+}
+
+/// Removes a file, or a directory with all that is in it; nothing there is no error. The modes of a
+/// directory of ours that keep us out are mended first.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn remove_tree(path: &Path) -> Result<(), DiskError> {
+    let removed = match std::fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => {
+            // If this is refused, so is what follows, and that says why.
+            drop(std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)));
+            std::fs::remove_dir_all(path)
+        }
+        Ok(_) => std::fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(failed(Operation::Remove, path, &error))
+        }
+        Ok(()) | Err(_) => sync_parent(path),
+    }
 }
 
 /// Reads a whole small file.
@@ -175,8 +222,6 @@ fn failed(operation: Operation, path: &Path, error: &std::io::Error) -> DiskErro
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn mode(path: &Path) -> u32 {
@@ -214,5 +259,34 @@ mod tests {
         assert!(read_file(&path, 5).expect_err("it was renamed").is_not_found());
         remove_file(&home.path().join("old")).unwrap();
         assert_eq!(list(home.path()), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_a_crash_left_is_swept_and_trees_are_removed() {
+        let home = tempfile::tempdir().unwrap();
+        for name in [".1.checkpoint.new", ".2.checkpoint.new", "3.checkpoint", ".hidden"] {
+            std::fs::write(home.path().join(name), b"bytes").unwrap();
+        }
+        assert_eq!(sweep(home.path()), Ok(2));
+        let names: Vec<String> = list(home.path()).unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, [".hidden", "3.checkpoint"]);
+
+        let tree = home.path().join("derived");
+        create_private_dir(&tree.join("deep")).unwrap();
+        std::fs::set_permissions(&tree, std::fs::Permissions::from_mode(0o000)).unwrap();
+        assert_eq!(remove_tree(&tree), Ok(()));
+        assert_eq!(remove_tree(&tree), Ok(()), "nothing there is no error");
+        assert_eq!(remove_tree(&home.path().join("3.checkpoint")), Ok(()));
+        assert!(!tree.exists());
+    }
+
+    #[test]
+    fn a_replacement_that_fails_leaves_nothing_behind() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("taken");
+        create_private_dir(&path.join("full")).unwrap();
+        assert!(replace_file(&path, b"a directory is in the way").is_err());
+        let names: Vec<String> = list(home.path()).unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, ["taken"]);
     }
 }

@@ -215,6 +215,19 @@ impl DiskError {
         }
     }
 
+    /// Whether the process or the host is short of descriptors or memory: nothing is wrong with the
+    /// file, and it may work later.
+    #[must_use]
+    pub fn is_shortage(&self) -> bool {
+        matches!(self.errno(), Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS))
+    }
+
+    /// Whether the kernel does not let this process in.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        matches!(self.errno(), Some(Errno::ACCESS | Errno::PERM))
+    }
+
     /// Whether the file or directory is simply not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {

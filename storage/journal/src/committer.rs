@@ -206,6 +206,16 @@ impl Committer {
         matches!(self.state, State::Poisoned)
     }
 
+    /// Bytes of the largest frame that the prepared segments take without waiting for more zeros.
+    #[must_use]
+    pub fn prepared_bytes(&self) -> usize {
+        let segment_bytes = self.geometry.segment_bytes();
+        let here = self.ready[0].saturating_sub(self.next.offset);
+        // What does not fit into the rest of a segment goes to the beginning of the next one.
+        let room = if self.ready[0] == segment_bytes { here.max(self.ready[1]) } else { here };
+        usize::try_from(room).unwrap_or(usize::MAX).min(self.geometry.frame_bytes_max())
+    }
+
     /// Whether a batch may become a frame now. A caller that asks first is never declined for
     /// want of a place.
     #[must_use]

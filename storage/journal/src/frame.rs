@@ -216,6 +216,9 @@ pub struct Frame<'a> {
     pub hash: FrameHash,
     /// The payload, in place.
     pub payload: &'a [u8],
+    /// The bytes from the payload to the frame's end, zeros as they were sealed; no hash covers them,
+    /// and empty if the caller's bytes end before.
+    pub padding: &'a [u8],
     /// Bytes of the frame on disk, padding included.
     pub frame_bytes: usize,
 }
@@ -269,7 +272,8 @@ impl ParsedHeader {
         if key.payload_hash(payload) != self.payload_hash {
             return Err(FrameError::Payload);
         }
-        Ok(Frame { header: self.header, hash: self.hash, payload, frame_bytes: self.frame_bytes })
+        let padding = bytes.get(end..self.frame_bytes).unwrap_or_default();
+        Ok(Frame { header: self.header, hash: self.hash, payload, padding, frame_bytes: self.frame_bytes })
     }
 }
 

@@ -68,6 +68,9 @@ pub enum ImageError {
     /// It belongs to another ledger.
     #[error("it belongs to another ledger")]
     OtherLedger,
+    /// Both copies say that they were written with another key.
+    #[error("it was written with another frame key than the superblock holds")]
+    OtherKey,
     /// A field is outside its range.
     #[error("a field is outside its range: {0}")]
     Field(&'static str),

@@ -45,6 +45,7 @@ impl fmt::Debug for FrameHash {
 const HEADER_CONTEXT: &str = "macronode journal 2025 frame header";
 const PAYLOAD_CONTEXT: &str = "macronode journal 2025 frame payload";
 const SLOT_CONTEXT: &str = "macronode journal 2025 frontier slot";
+const ID_CONTEXT: &str = "macronode journal 2025 key id";
 const CHECKPOINT_CONTEXT: &str = "macronode journal 2025 checkpoint";
 
 /// The keys of one ledger's journal, derived from the superblock's frame key, one for each use, so
@@ -56,6 +57,7 @@ pub struct FrameKey {
     payload: [u8; 32],
     slot: [u8; 32],
     checkpoint: [u8; 32],
+    id: [u8; 32],
 }
 
 impl FrameKey {
@@ -67,7 +69,14 @@ impl FrameKey {
             payload: blake3::derive_key(PAYLOAD_CONTEXT, frame_key),
             slot: blake3::derive_key(SLOT_CONTEXT, frame_key),
             checkpoint: blake3::derive_key(CHECKPOINT_CONTEXT, frame_key),
+            id: blake3::derive_key(ID_CONTEXT, frame_key),
         }
+    }
+
+    /// Tells one key from another and gives neither away: what was keyed with it says so in the open.
+    #[must_use]
+    pub const fn id(&self) -> [u8; 32] {
+        self.id
     }
 
     pub(crate) fn header_hash(&self, bytes: &[u8]) -> [u8; 32] {

@@ -383,7 +383,8 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
     fn verdict<E>(&mut self, bad: BadFrame) -> Result<Tail, RecoveryError<E>> {
         let Input { slot, epoch, checkpoint_frame_max, .. } = *self.input;
         let expected = self.last.frame.next();
-        let rot = |witness, claimed| Ok(Tail::Rot(Rot { at: self.next, expected, bad, witness, claimed }));
+        let (at, seq) = (self.next, self.last.seq.next());
+        let rot = |witness, claimed| Ok(Tail::Rot(Rot { at, expected, seq, bad, witness, claimed }));
         let Some(slot) = slot else { return rot(Witness::SlotLost, FrameNumber::ZERO) };
         if self.forked {
             return rot(Witness::SlotContradicts, slot.frame);
@@ -404,12 +405,10 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
         }
         let search = Search::run(self.input, &self.last, self.next, self.source, &mut self.window)?;
         self.epoch_max = self.epoch_max.max(search.epoch_max);
-        Ok(match search.witness {
-            Some((at, claimed)) => {
-                Tail::Rot(Rot { at: self.next, expected, bad, witness: Witness::LaterFrame(at), claimed })
-            }
-            None => search.cut.map_or(Tail::Clean, |cut| Tail::Torn(Cut { bad, ..cut })),
-        })
+        match search.witness {
+            Some((witness, claimed)) => rot(Witness::LaterFrame(witness), claimed),
+            None => Ok(search.cut.map_or(Tail::Clean, |cut| Tail::Torn(Cut { bad, ..cut }))),
+        }
     }
 
     /// The first segment from here to the slot's that has no file. A ledger whose slot still names

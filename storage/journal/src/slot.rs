@@ -14,6 +14,8 @@ use crate::{
 const MAGIC: [u8; 8] = *b"MNSLOT\0\0";
 const FORMAT: u16 = 0;
 const HASHED_BYTES: usize = IMAGE_BYTES - 32;
+/// Where the id of the key stands: readable without the key.
+const KEY_ID_AT: usize = 136;
 
 /// What a slot says. All of it was durable when it was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +86,7 @@ impl Slot {
         fields.u64(self.durable.0);
         fields.u64(self.tree_size);
         fields.bytes(&self.root);
+        fields.bytes(&key.id());
         fields.zeros_to(HASHED_BYTES);
         let hash = key.slot_hash(&image[..HASHED_BYTES]);
         image[HASHED_BYTES..].copy_from_slice(&hash);
@@ -116,6 +119,9 @@ impl Slot {
             tree_size: fields.u64(),
             root: fields.take(),
         };
+        if fields.take() != key.id() {
+            return Err(ImageError::Field("key id"));
+        }
         if !fields.zeros_to(HASHED_BYTES) {
             return Err(ImageError::Field("reserved"));
         }
@@ -136,9 +142,19 @@ impl Slot {
         match (Self::decode(first, key, ledger), Self::decode(second, key, ledger)) {
             (Ok(first), Ok(second)) => Ok(if second.sequence > first.sequence { second } else { first }),
             (Ok(whole), Err(_)) | (Err(_), Ok(whole)) => Ok(whole),
+            (Err(ImageError::Damaged), Err(ImageError::Damaged)) if is_of_other_key(first, second, key) => {
+                Err(ImageError::OtherKey)
+            }
             (Err(first), Err(second)) => Err(image::worse_of(first, second)),
         }
     }
+}
+
+/// Whether both copies name one key, and it is not this one. Damage does not do the same to both.
+fn is_of_other_key(first: &[u8], second: &[u8], key: &FrameKey) -> bool {
+    let id = |image: &[u8]| image.get(KEY_ID_AT..KEY_ID_AT + 32).map(<[u8]>::to_vec);
+    let (first, second) = (id(first), id(second));
+    first == second && first.is_some_and(|id| id != key.id() && id.iter().any(|byte| *byte != 0))
 }
 
 #[cfg(test)]
@@ -196,6 +212,17 @@ mod tests {
         assert_eq!(Slot::decode(&whole[..100], &key(), LEDGER), Err(ImageError::Truncated));
         let ahead = Slot { tree_size: 901, ..slot(9) };
         assert_eq!(Slot::decode(&image(&ahead), &key(), LEDGER), Err(ImageError::Field("tree size")));
+    }
+
+    #[test]
+    fn another_key_is_told_from_damage() {
+        let (old, new) = (image(&slot(8)), image(&slot(9)));
+        let other = FrameKey::new(&[4; 32]);
+        assert_eq!(Slot::pick(&old, &new, &other, LEDGER), Err(ImageError::OtherKey));
+        let mut damaged = new;
+        damaged[KEY_ID_AT] ^= 1;
+        assert_eq!(Slot::pick(&old, &damaged, &other, LEDGER), Err(ImageError::BothDamaged));
+        assert_eq!(Slot::pick(&[0; IMAGE_BYTES], &damaged, &key(), LEDGER), Err(ImageError::BothDamaged));
     }
 
     #[test]

@@ -66,6 +66,8 @@ pub struct Superblock {
     pub frame_key: [u8; 32],
     /// What the ledger derives its blinds from.
     pub ledger_secret: [u8; 32],
+    /// Fingerprint of the name and key under which the log signs; zeros until it is known.
+    pub log_key: [u8; 32],
 }
 
 impl fmt::Debug for Superblock {
@@ -96,6 +98,7 @@ impl Superblock {
         fields.u64(self.created.0);
         fields.bytes(&self.frame_key);
         fields.bytes(&self.ledger_secret);
+        fields.bytes(&self.log_key);
         fields.zeros_to(HASHED_BYTES);
         let hash = blake3::hash(&image[..HASHED_BYTES]);
         image[HASHED_BYTES..].copy_from_slice(hash.as_bytes());
@@ -120,6 +123,7 @@ impl Superblock {
             created: Timestamp(fields.u64()),
             frame_key: fields.take(),
             ledger_secret: fields.take(),
+            log_key: fields.take(),
             hash,
             geometry,
         };
@@ -174,6 +178,7 @@ mod tests {
             geometry: Geometry::new(4096, 1 << 20).unwrap(),
             frame_key: [3; 32],
             ledger_secret: [4; 32],
+            log_key: [5; 32],
         }
     }
 

@@ -60,12 +60,21 @@ pub(crate) struct Index {
     rows_max: u32,
 }
 
+fn slots(rows_max: u32) -> u64 {
+    (u64::from(rows_max) * 2).next_power_of_two().max(8)
+}
+
 impl Index {
     /// An index of at most `rows_max` rows.
     pub(crate) fn new(rows_max: u32) -> Self {
-        let slots = (u64::from(rows_max) * 2).next_power_of_two().max(8);
+        let slots = slots(rows_max);
         let len = usize::try_from(slots).expect("a table fits in the address space");
         Self { slots: vec![0; len], mask: slots - 1, count: 0, rows_max }
+    }
+
+    /// Bytes that an index of at most `rows_max` rows reserves.
+    pub(crate) fn reserved_bytes(rows_max: u32) -> usize {
+        usize::try_from(slots(rows_max)).map_or(usize::MAX, |slots| slots.saturating_mul(size_of::<u64>()))
     }
 
     /// The position for which `is_it` holds among those with this hash.

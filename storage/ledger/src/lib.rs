@@ -50,7 +50,7 @@ pub use ledger::Ledger;
 pub use note::{
     NOTE_BYTES_MAX, NoteError, NoteSigner, NoteVerifier, SIGNATURES_MAX, SignatureLine, SignedNote,
 };
-pub use params::Params;
+pub use params::{Params, Table};
 pub use proof::{
     HashSource, PATH_HASHES_MAX, ProofError, consistency_path, inclusion_path, root_of_inclusion,
     verify_consistency, verify_inclusion,

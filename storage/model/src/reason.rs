@@ -54,11 +54,13 @@ pub enum Reason {
     Quota = 23,
     /// The range is in the archive only.
     Archived = 24,
+    /// The ledger's disk has no room for new entries; reads and repeated requests go on.
+    NoSpace = 25,
 }
 
 impl Reason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Unauth,
         Self::CapInvalid,
         Self::CapExhausted,
@@ -83,6 +85,7 @@ impl Reason {
         Self::BatchAborted,
         Self::Quota,
         Self::Archived,
+        Self::NoSpace,
     ];
 
     /// The reason with this number on disk.
@@ -144,6 +147,7 @@ impl Reason {
             Self::BatchAborted => "batch_aborted",
             Self::Quota => "quota",
             Self::Archived => "archived",
+            Self::NoSpace => "no_space",
         }
     }
 }

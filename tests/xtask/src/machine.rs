@@ -11,8 +11,18 @@ use std::{
 use crate::{cargo, report::Report};
 
 /// Programs that tests start, and the Debian package that has each.
-const PROGRAMS: [(&str, &str); 4] =
-    [("curl", "curl"), ("git", "git"), ("mkfs.ext4", "e2fsprogs"), ("mkfs.xfs", "xfsprogs")];
+const PROGRAMS: [(&str, &str); 10] = [
+    ("cmp", "diffutils"),
+    ("curl", "curl"),
+    ("git", "git"),
+    ("kill", "procps"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("mkfs.xfs", "xfsprogs"),
+    ("mount", "mount"),
+    ("prlimit", "util-linux"),
+    ("setpriv", "util-linux"),
+    ("unshare", "util-linux"),
+];
 
 /// Cargo's own parts that stages need.
 const COMPONENTS: [(&str, &str); 2] = [("fmt", "rustfmt"), ("clippy", "clippy")];
@@ -32,7 +42,8 @@ pub(crate) fn set_up(report: &mut Report) {
     if missing.is_empty() {
         return;
     }
-    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    let mut packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    packages.dedup();
     if is_root() && in_path("apt-get") {
         println!("installing Debian packages: {}", packages.join(" "));
         let updated = quiet(Command::new("apt-get").args(["update", "-q"]));

@@ -250,7 +250,7 @@ fn garbage_neither_panics_nor_parses_into_something_else() {
 
 #[test]
 fn attenuation_never_widens() {
-    const WORDS: [&str; 8] = [
+    const WORDS: [&str; 10] = [
         "action = *",
         "action = wallet:*",
         "action = wallet:read,ledger:read",
@@ -259,6 +259,8 @@ fn attenuation_never_widens() {
         "account = shop/*,acct_a",
         "account = acct_b",
         "expires = 2026-10-16T16:11:02Z",
+        "expires = 2027-10-16T16:11:02Z",
+        "subject = dev",
     ];
     let mut dice = Dice::seeded();
     let names: Vec<_> =

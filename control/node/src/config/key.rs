@@ -16,6 +16,8 @@ pub(crate) struct Key {
     pub(crate) default: Value,
     /// One sentence or two, in Markdown.
     pub(crate) doc: &'static str,
+    /// Other names in the environment, the strongest first; all weaker than its own.
+    pub(crate) also: &'static [&'static str],
 }
 
 /// What a key may hold.
@@ -48,22 +50,22 @@ pub(crate) enum Value {
 
 /// A free text.
 pub(crate) const fn text(name: &'static str, default: &'static str, doc: &'static str) -> Key {
-    Key { name, kind: Kind::Text, default: Value::Text(Cow::Borrowed(default)), doc }
+    Key { name, kind: Kind::Text, default: Value::Text(Cow::Borrowed(default)), doc, also: &[] }
 }
 
 /// A path.
 pub(crate) const fn path(name: &'static str, default: &'static str, doc: &'static str) -> Key {
-    Key { name, kind: Kind::Path, default: Value::Text(Cow::Borrowed(default)), doc }
+    Key { name, kind: Kind::Path, default: Value::Text(Cow::Borrowed(default)), doc, also: &[] }
 }
 
 /// An address to listen on.
 pub(crate) const fn address(name: &'static str, default: &'static str, doc: &'static str) -> Key {
-    Key { name, kind: Kind::Address, default: Value::Text(Cow::Borrowed(default)), doc }
+    Key { name, kind: Kind::Address, default: Value::Text(Cow::Borrowed(default)), doc, also: &[] }
 }
 
 /// One of a few words, the first of which is the default.
 pub(crate) const fn word(name: &'static str, words: &'static [&'static str], doc: &'static str) -> Key {
-    Key { name, kind: Kind::Word(words), default: Value::Text(Cow::Borrowed(words[0])), doc }
+    Key { name, kind: Kind::Word(words), default: Value::Text(Cow::Borrowed(words[0])), doc, also: &[] }
 }
 
 /// A whole number from `low` to `high`.
@@ -74,15 +76,21 @@ pub(crate) const fn integer(
     doc: &'static str,
 ) -> Key {
     assert!(low <= default && default <= high, "the default is within the range");
-    Key { name, kind: Kind::Integer(low, high), default: Value::Integer(default), doc }
+    Key { name, kind: Kind::Integer(low, high), default: Value::Integer(default), doc, also: &[] }
 }
 
 /// Yes or no.
 pub(crate) const fn boolean(name: &'static str, default: bool, doc: &'static str) -> Key {
-    Key { name, kind: Kind::Boolean, default: Value::Boolean(default), doc }
+    Key { name, kind: Kind::Boolean, default: Value::Boolean(default), doc, also: &[] }
 }
 
 impl Key {
+    /// The same, taken from these variables too, the strongest first.
+    pub(crate) const fn also(mut self, also: &'static [&'static str]) -> Self {
+        self.also = also;
+        self
+    }
+
     /// The section and the name in it.
     pub(crate) fn parts(&self) -> (&'static str, &'static str) {
         self.name.split_once('.').unwrap_or(("", self.name))

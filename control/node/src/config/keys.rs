@@ -21,6 +21,8 @@ pub(crate) static SECTIONS: &[Section] = &[
     Section { name: "queues", doc: "Bounds of the queues.", keys: QUEUES },
     Section { name: "accounting", doc: "The accounting role.", keys: ACCOUNTING },
     Section { name: "wallet", doc: "The wallet role.", keys: WALLET },
+    Section { name: "admin", doc: "The operators' socket.", keys: ADMIN },
+    Section { name: "chaos", doc: "Faults that operators may inject.", keys: CHAOS },
 ];
 
 static NODE: &[Key] = &[
@@ -33,9 +35,17 @@ static NODE: &[Key] = &[
         "profile",
         &["macronode", "micronode"],
         "`macronode` is persistent. `micronode` (RAM only) is refused by this version. A config file must name it.",
-    ),
+    )
+    .also(&["RON_LEDGER_PROFILE"]),
     path("data_dir", "./macronode-data", "Where everything durable lies; made with mode 0700."),
-    text("log", "info", "Filter of the log, in the syntax of `RUST_LOG`, such as `info,engine=debug`."),
+    integer(
+        "drain_ms",
+        (10, 60_000),
+        3_000,
+        "Milliseconds that requests in work may go on after SIGTERM; what is left then is cut.",
+    ),
+    text("log", "info", "Filter of the log, in the syntax of `RUST_LOG`, such as `info,engine=debug`.")
+        .also(&["RUST_LOG", "LOG_LEVEL"]),
 ];
 
 static LEDGER: &[Key] = &[
@@ -132,9 +142,26 @@ static WALLET: &[Key] = &[
     ),
 ];
 
+static ADMIN: &[Key] = &[text(
+    "admin.socket",
+    "",
+    "Unix socket that `ronctl` asks, as a path or `unix://PATH`; empty: `ron/admin.sock` in `$XDG_RUNTIME_DIR`, or `run/admin.sock` in the data directory.",
+)];
+
+static CHAOS: &[Key] = &[boolean(
+    "chaos.enabled",
+    false,
+    "Whether `ronctl chaos` may make requests wait and close their connections. For drills; off, the hooks are not there.",
+)];
+
 /// Every key, in the order of the file.
 pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
     SECTIONS.iter().flat_map(|section| section.keys)
+}
+
+/// The key that has this variable among its other names, and how weak the name is.
+pub(crate) fn by_other_name(variable: &str) -> Option<(&'static Key, usize)> {
+    all().find_map(|key| Some((key, key.also.iter().position(|other| *other == variable)?)))
 }
 
 /// The key of this name, or why there is none.

@@ -12,7 +12,7 @@ const HEAD: &str = "\
 
 Written by `cargo run --release -- config page > docs/CONFIG.md`; what is told here stands in `control/node/src/config/keys.rs`.
 
-A value is taken from the strongest of four places: a flag (`--set ledger.http=127.0.0.1:5082`), the environment (`MACRONODE_LEDGER__HTTP`; two underscores stand for the dot), the config file, the development default. The file is TOML and is named by `--config FILE` or, weaker, by `RON_CONFIG`. Without a file the node runs with the defaults below: `environment = \"dev\"`, profile `macronode`. A file must name its profile.
+A value is taken from the strongest of four places: a flag (`--set ledger.http=127.0.0.1:5082`), the environment (`MACRONODE_LEDGER__HTTP`; two underscores stand for the dot; some keys have weaker names beside it, listed below), the config file, the development default. The file is TOML and is named by `--config FILE` or, weaker, by `RON_CONFIG`. Without a file the node runs with the defaults below: `environment = \"dev\"`, profile `macronode`. A file must name its profile.
 
 - `macronode config print` shows every key with its value and where that comes from.
 - `macronode config check [FILE]` says `ok` and exits 0, or names every problem by its key and place and exits 2.
@@ -28,9 +28,13 @@ pub(crate) fn page() -> String {
         write!(page, "\n## {title}\n\n{}\n\n", section.doc).expect("a string takes it");
         page.push_str("| key | in the environment | default | may be | is |\n|---|---|---|---|---|\n");
         for key in section.keys {
-            let Key { name, kind, default, doc } = key;
-            let (variable, may) = (key.variable(), cell(kind));
-            writeln!(page, "| `{name}` | `{variable}` | `{default}` | {may} | {doc} |")
+            let Key { name, kind, default, doc, also } = key;
+            let mut variables = key.variable();
+            for other in *also {
+                variables.push_str(&format!("`, `{other}"));
+            }
+            let may = cell(kind);
+            writeln!(page, "| `{name}` | `{variables}` | `{default}` | {may} | {doc} |")
                 .expect("a string takes it");
         }
     }

@@ -38,6 +38,7 @@ impl Settings {
         }
         let mut variables: Vec<_> = environment.collect();
         variables.sort();
+        layers.lay_other_names(&variables);
         for (variable, written) in variables {
             if let Some(name) = Key::named_by_variable(&variable) {
                 layers.lay_written(&name, &written, Origin::Environment(variable));
@@ -141,6 +142,22 @@ impl Layers {
             let origin = Origin::File { path: path.display().to_string(), line: 1 };
             let message = "a config file must name its profile: add `profile = \"macronode\"`".into();
             self.problems.push(Problem { what: "profile".into(), origin, message });
+        }
+    }
+
+    /// What programs of the field call our keys, the weakest first. Empty is as good as not set.
+    fn lay_other_names(&mut self, variables: &[(String, String)]) {
+        let mut named: Vec<_> = variables
+            .iter()
+            .filter(|(_, written)| !written.is_empty())
+            .filter_map(|(variable, written)| {
+                let (key, weakness) = keys::by_other_name(variable)?;
+                Some((weakness, key, variable, written))
+            })
+            .collect();
+        named.sort_by_key(|(weakness, ..)| std::cmp::Reverse(*weakness));
+        for (_, key, variable, written) in named {
+            self.lay_written(key.name, written, Origin::Environment(variable.clone()));
         }
     }
 

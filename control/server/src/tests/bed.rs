@@ -26,10 +26,14 @@ use crate::{
 pub(super) const NOW: Timestamp = Timestamp::from_millis(1_760_631_062_000);
 
 #[derive(Debug)]
-pub(super) struct StillClock(AtomicU64);
+pub(crate) struct StillClock(AtomicU64);
 
 impl StillClock {
-    pub(super) fn set(&self, at: Timestamp) {
+    pub(crate) const fn at(now: Timestamp) -> Self {
+        Self(AtomicU64::new(now.0))
+    }
+
+    pub(crate) fn set(&self, at: Timestamp) {
         self.0.store(at.0, Ordering::Relaxed);
     }
 }

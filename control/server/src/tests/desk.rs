@@ -234,6 +234,7 @@ impl LedgerPort for Desk {
             intake_depth: 3,
             intake_capacity: 64,
             committer_lag_millis: 0,
+            health: wire::Health::default(),
         }
     }
 }

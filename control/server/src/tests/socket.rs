@@ -164,7 +164,8 @@ async fn heads_that_are_too_long_are_refused() {
     // The other side may close before all of it is sent.
     drop(stream.write_all(long.as_bytes()).await);
     let answer = to_end(&mut stream).await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 431 ") && answer.contains(r#""code":"head_too_large""#), "{answer}");
+    assert_eq!(series(&served.bed.ledger, r#"rejected_total{reason="head_too_large"}"#).await, Some(1.0));
     let mut stream = TcpStream::connect(served.at).await.unwrap();
     stream.write_all(b"\x00\x01\x02garbage\r\n\r\n").await.unwrap();
     assert!(to_end(&mut stream).await.starts_with("HTTP/1.1 400 "));
@@ -177,7 +178,13 @@ async fn connections_over_the_limit_are_turned_away() {
     healthy(&mut first).await;
     let mut second = TcpStream::connect(served.at).await.unwrap();
     let answer = to_end(&mut second).await;
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("x-corr-id: "), "{answer}");
+    // Also who has asked already hears it: the request that nobody reads does not reset the socket.
+    for _ in 0..20 {
+        let mut hasty = TcpStream::connect(served.at).await.unwrap();
+        drop(hasty.write_all(&GET.repeat(100)).await);
+        assert!(to_end(&mut hasty).await.starts_with("HTTP/1.1 503 "));
+    }
     healthy(&mut first).await;
     drop(first);
     // Its place is free as soon as its end is seen.

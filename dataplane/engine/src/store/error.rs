@@ -36,8 +36,44 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// What was durable cannot be read.
-    #[error("the journal is damaged at {}: frame {} is not readable ({}), and {:?} knows it to have been durable; nothing was changed; restore from a backup", .0.at, .0.expected.0, .0.bad, .0.witness)]
+    #[error("the journal is damaged at segment:offset {}: frame {}, which begins with entry {}, is not there ({}), and {}; nothing was changed; restore the data directory from a backup", .0.at, .0.expected, .0.seq, .0.bad, .0.witness)]
     Rot(Rot),
+    /// The slot was written with another frame key than the superblock holds.
+    #[error(
+        "{path}: the superblock's frame key is not the one that this journal was written with; nothing was \
+         changed; put the superblock of this data directory back"
+    )]
+    FrameKey {
+        /// The superblock.
+        path: PathBuf,
+    },
+    /// The log is to be signed under another name or key than before.
+    #[error(
+        "the checkpoint key or ledger.origin is not the one that this ledger's roots were signed with; put \
+         keys/checkpoint.key back and set ledger.origin as it was, or nobody can check the receipts given out"
+    )]
+    LogKey,
+    /// A setting does not go with this host or this ledger.
+    #[error("{key} = {value}: {message}")]
+    Setting {
+        /// The dotted key.
+        key: &'static str,
+        /// Its value.
+        value: usize,
+        /// What is wrong, and what to do.
+        message: &'static str,
+    },
+    /// The process is short of descriptors or memory; nothing is wrong with the data.
+    #[error("{0}; raise the limit (`ulimit -n` for descriptors, memory otherwise) and start again")]
+    Shortage(DiskError),
+    /// The device does not give up the bytes.
+    #[error("the journal at {position} cannot be read: {error}; nothing was changed; see to the device")]
+    Unreadable {
+        /// Segment and offset.
+        position: String,
+        /// The kernel's words.
+        error: DiskError,
+    },
     /// The journal and the ledger's rules contradict each other.
     #[error(
         "the journal at {position} cannot be replayed: {detail}; nothing was changed; this is a defect or a forged journal"
@@ -106,6 +142,11 @@ impl OpenError {
             Self::Ring(_) => 89,
             Self::Time(_) => 90,
             Self::Disk(_) => 91,
+            Self::Shortage(_) => 92,
+            Self::Unreadable { .. } => 93,
+            Self::LogKey => 94,
+            Self::FrameKey { .. } => 95,
+            Self::Setting { .. } => 2,
         }
     }
 }
@@ -115,6 +156,7 @@ impl From<DiskError> for OpenError {
         use disk::Errno;
         match error {
             DiskError::Locked { path, holder } => Self::Locked { path, holder },
+            ref shortage if shortage.is_shortage() => Self::Shortage(error),
             DiskError::NoSpace { .. } => Self::NoSpace(error),
             DiskError::DirectRefused { path, .. } => Self::NoDirectIo { path },
             DiskError::UringDisabled { .. }
@@ -133,5 +175,86 @@ impl From<DiskError> for OpenError {
             // The enum may grow; what is new is told in its own words.
             _ => Self::Disk(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use disk::{Errno, Operation};
+    use journal::{BadFrame, FrameError, FrameNumber, Position, Witness};
+    use model::{Seq, Timestamp};
+
+    use super::*;
+
+    fn refused(errno: Errno) -> OpenError {
+        let path = PathBuf::from("/data/ledger/slot");
+        if errno == Errno::NOSPC {
+            return DiskError::NoSpace { operation: Operation::Write, path, errno }.into();
+        }
+        DiskError::File { operation: Operation::Open, path, errno }.into()
+    }
+
+    fn every_error() -> Vec<OpenError> {
+        let path = || PathBuf::from("/data/ledger/superblock");
+        let rot = Rot {
+            at: Position::default(),
+            expected: FrameNumber(3),
+            seq: Seq(7),
+            bad: BadFrame::Frame(FrameError::Empty),
+            witness: Witness::Slot,
+            claimed: FrameNumber(9),
+        };
+        let position = || "0:4096".to_owned();
+        vec![
+            DiskError::Locked { path: path(), holder: "process 1".into() }.into(),
+            refused(Errno::ACCESS),
+            OpenError::Superblock { path: path(), error: ImageError::BothDamaged },
+            OpenError::SuperblockMissing { path: path() },
+            OpenError::Rot(rot),
+            OpenError::Replay { position: position(), detail: "another root".into() },
+            OpenError::Format { position: position(), format: 9 },
+            OpenError::Hash { found: "sha256" },
+            DiskError::DirectRefused { path: path(), align_bytes: None }.into(),
+            refused(Errno::NOSPC),
+            refused(Errno::ROFS),
+            DiskError::UringDisabled { level: 2 }.into(),
+            OpenError::Time(TimeJump { last: Timestamp(0), wall: Timestamp(9), allowed_secs: 1 }),
+            refused(Errno::NXIO),
+            refused(Errno::MFILE),
+            OpenError::Unreadable {
+                position: position(),
+                error: DiskError::File { operation: Operation::Read, path: path(), errno: Errno::IO },
+            },
+            OpenError::LogKey,
+            OpenError::FrameKey { path: path() },
+            OpenError::Setting { key: "ledger.keys_max", value: 1, message: "too few" },
+        ]
+    }
+
+    #[test]
+    fn every_exit_code_is_in_the_book_and_means_one_thing() {
+        let book = include_str!("../../../../docs/errors.md");
+        let (_, codes) = book.split_once("## Exit codes").expect("the section is there");
+        let mut seen: BTreeMap<u8, String> = BTreeMap::new();
+        for error in every_error() {
+            let code = error.exit_code();
+            assert!(codes.contains(&format!("\n| {code} |")), "{code} is not in docs/errors.md: {error}");
+            if let Some(other) = seen.insert(code, error.to_string()) {
+                panic!("{code} is {error}, and {other}");
+            }
+        }
+        for code in 80..=95_u8 {
+            assert!(seen.contains_key(&code), "{code} is not made by any error");
+        }
+    }
+
+    #[test]
+    fn a_shortage_is_never_taken_for_damage() {
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS] {
+            assert_eq!(refused(errno).exit_code(), 92);
+        }
+        assert_eq!(refused(Errno::PERM).exit_code(), 77);
     }
 }

@@ -11,23 +11,25 @@ use std::{
 
 use disk::{Access, AlignedBuf, Direct, DirectFile, DirectoryLock, DiskError, directory};
 use journal::{
-    Checkpoint, Cut, Frame, FrameKey, FrameNumber, Geometry, IMAGE_BYTES, ImageCopy, Input, Recovered,
-    RecoveryError, Resume, STRIDE_BYTES_DEFAULT, SegmentNumber, Slot, Superblock, Tail, checkpoint_file_name,
-    checkpoint_frame, recover, recovery_buffer_bytes,
+    Checkpoint, Cut, Frame, FrameKey, FrameNumber, Geometry, IMAGE_BYTES, ImageCopy, ImageError, Input,
+    Recovered, RecoveryError, Resume, STRIDE_BYTES_DEFAULT, SegmentNumber, Slot, Superblock, Tail,
+    checkpoint_file_name, checkpoint_frame, recover, recovery_buffer_bytes,
 };
-use ledger::{HashKind, Ledger, Tree};
+use ledger::{Effect, HashKind, Ledger, Table, Tree};
 use model::{Epoch, Incarnation, LedgerId, Nanos, Timestamp};
 
 use crate::{bell::Bell, clock};
 
 use super::{
     OpenError, Segments, images,
-    replay::{Replay, ReplayError},
+    replay::{Replay, ReplayError, Wanted, rules},
     twin::Twin,
 };
 
 /// How long a held lock is tried again.
 const LOCK_PATIENCE: Nanos = Nanos::from_secs(3);
+/// Copies of the state: the committer's and the reader's.
+const COPIES: usize = 2;
 /// Bytes of a checkpoint file at most.
 const CHECKPOINT_BYTES_MAX: u64 = 64 << 30;
 
@@ -93,10 +95,14 @@ pub struct Store {
 /// What happened while a store was opened, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenReport {
+    /// Which start this is.
+    pub epoch: Epoch,
     /// Whether the ledger was made now.
     pub created: bool,
     /// The frame of the checkpoint that replay began at, zero for none.
     pub checkpoint: FrameNumber,
+    /// Entries in that checkpoint.
+    pub checkpoint_entries: u64,
     /// Frames replayed.
     pub frames: u64,
     /// Bytes replayed.
@@ -129,16 +135,20 @@ impl Places {
 ///
 /// # Errors
 /// `OpenError`, each with what to do and an exit code.
-pub(crate) fn open(params: &StoreParams, birth: &Birth) -> Result<Store, OpenError> {
+pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> Result<Store, OpenError> {
     let places = Places { root: params.directory.clone() };
-    for directory in [&places.root, &places.segments(), &places.checkpoints(), &places.derived()] {
+    for directory in [&places.root, &places.segments(), &places.checkpoints()] {
         directory::create_private_dir(directory)?;
     }
     let lock = acquire(&places.root.join(journal::LOCK_FILE))?;
-    let (superblock, created) = superblock(params, &places, birth)?;
-    check_hash(params.hash, superblock.hash)?;
+    let (superblock, created) = superblock(params, &places, birth, log_key)?;
+    check_settings(params, &superblock)?;
+    check_memory(&rules(params, &superblock), COPIES)?;
     let key = FrameKey::new(&superblock.frame_key);
     let slot = slot(params, &places, &superblock, &key)?;
+    if superblock.log_key != [0; 32] && superblock.log_key != *log_key {
+        return Err(OpenError::LogKey);
+    }
 
     let mut replayed = replay(params, &places, &superblock, &key, slot.as_ref())?;
     let empty_root = params.hash.empty();
@@ -149,14 +159,17 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth) -> Result<Store, OpenErr
     // The order that the simulator proves: what was read is made durable, then the new epoch, and
     // only then is anything cut.
     flush(params, &places, &replayed.recovered)?;
-    let superblock = Superblock { epoch: replayed.recovered.next_epoch, ..superblock };
+    let superblock = Superblock { epoch: replayed.recovered.next_epoch, log_key: *log_key, ..superblock };
     write_superblock(params, &places, &superblock)?;
     let cut = cut_tail(params, &places, &superblock, &replayed.recovered)?;
-    replayed.state.flush()?;
+    tidy_up(&places);
+    replayed.state.flush();
     let slot_file = Arc::new(images::open_or_create(&places.root.join(journal::SLOT_FILE), params.direct)?);
     let report = OpenReport {
+        epoch: superblock.epoch,
         created,
-        checkpoint: replayed.checkpoint,
+        checkpoint: replayed.checkpoint.0,
+        checkpoint_entries: replayed.checkpoint.1,
         frames: replayed.recovered.frames,
         bytes: replayed.recovered.bytes,
         cut,
@@ -183,6 +196,55 @@ fn acquire(path: &Path) -> Result<DirectoryLock, DiskError> {
     }
 }
 
+/// What a start that succeeds clears away. None of it is needed, so a refusal is only told.
+fn tidy_up(places: &Places) {
+    for directory in [places.checkpoints(), places.root.join(journal::CUT_DIR)] {
+        match directory::sweep(&directory) {
+            Ok(0) => {}
+            Ok(swept) => tracing::info!(swept, "removed what a kill had left half written"),
+            Err(error) if error.is_not_found() => {}
+            Err(error) => tracing::warn!("what a kill left half written stays: {error}"),
+        }
+    }
+}
+
+fn check_settings(params: &StoreParams, superblock: &Superblock) -> Result<(), OpenError> {
+    check_hash(params.hash, superblock.hash)?;
+    let segment_bytes = superblock.geometry.segment_bytes();
+    if segment_bytes != params.segment_bytes {
+        tracing::warn!(
+            "ledger.segment_mib = {} is not used: the ledger was made with {} (it cannot be changed)",
+            params.segment_bytes >> 20,
+            segment_bytes >> 20
+        );
+    }
+    Ok(())
+}
+
+/// Sees whether the tables of this many copies of the state can be reserved; they are made with
+/// calls that end the process where there is no memory.
+pub(crate) fn check_memory(rules: &ledger::Params, copies: usize) -> Result<(), OpenError> {
+    let mut held: Vec<Vec<u8>> = Vec::new();
+    for (table, bytes) in std::iter::repeat_n(rules.reservations(), copies).flatten() {
+        let mut probe = Vec::new();
+        if probe.try_reserve_exact(bytes).is_err() {
+            return Err(too_large(table, rules));
+        }
+        // Without this the compiler may leave the reservation out.
+        held.push(std::hint::black_box(probe));
+    }
+    Ok(())
+}
+
+fn too_large(table: Table, rules: &ledger::Params) -> OpenError {
+    let (key, rows) = match table {
+        Table::Keys => ("ledger.keys_max", rules.keys_max),
+        Table::Accounts | Table::Streams => ("ledger.accounts_max", rules.accounts_max),
+    };
+    let message = "this host, or its limit on memory, has not as much; set it lower";
+    OpenError::Setting { key, value: usize::try_from(rows).unwrap_or(usize::MAX), message }
+}
+
 fn check_hash(wanted: HashKind, found: journal::HashKind) -> Result<(), OpenError> {
     match (wanted, found) {
         (HashKind::Sha256, journal::HashKind::Sha256) | (HashKind::Blake3, journal::HashKind::Blake3) => {
@@ -193,7 +255,12 @@ fn check_hash(wanted: HashKind, found: journal::HashKind) -> Result<(), OpenErro
     }
 }
 
-fn superblock(params: &StoreParams, places: &Places, birth: &Birth) -> Result<(Superblock, bool), OpenError> {
+fn superblock(
+    params: &StoreParams,
+    places: &Places,
+    birth: &Birth,
+    log_key: &[u8; 32],
+) -> Result<(Superblock, bool), OpenError> {
     let path = places.root.join(journal::SUPERBLOCK_FILE);
     if path.exists() {
         let [first, second] = images::read_both(&path)?;
@@ -222,6 +289,7 @@ fn superblock(params: &StoreParams, places: &Places, birth: &Birth) -> Result<(S
         geometry,
         frame_key: birth.frame_key,
         ledger_secret: birth.ledger_secret,
+        log_key: *log_key,
     };
     // The slot first: a superblock without a slot would be evidence lost.
     let key = FrameKey::new(&superblock.frame_key);
@@ -256,6 +324,9 @@ fn slot(
     let [first, second] = images::read_both(&path)?;
     match Slot::pick(&first, &second, key, superblock.ledger) {
         Ok(slot) => Ok(Some(slot)),
+        Err(ImageError::OtherKey | ImageError::OtherLedger) => {
+            Err(OpenError::FrameKey { path: places.root.join(journal::SUPERBLOCK_FILE) })
+        }
         Err(error) => {
             tracing::error!(path = %path.display(), direct = ?params.direct, "frontier slot unreadable: {error}");
             Ok(None)
@@ -267,7 +338,8 @@ struct Replayed {
     recovered: Recovered,
     state: Replay,
     twin: Ledger,
-    checkpoint: FrameNumber,
+    /// Its frame and its entries, zeros for none.
+    checkpoint: (FrameNumber, u64),
 }
 
 /// Replays from the newest checkpoint that the journal and the derived files bear out, else from
@@ -286,7 +358,8 @@ fn replay(
     let frame_max = named.first().map_or(FrameNumber::ZERO, |(checkpoint, _)| checkpoint.frame);
     let starts = named.into_iter().map(Some).chain([None]);
     for start in starts {
-        let Some(mut state) = Replay::begin(params, places, superblock, start.as_ref(), key)? else {
+        let Some(mut state) = Replay::begin(params, places, superblock, start.as_ref(), key, Wanted::All)?
+        else {
             continue;
         };
         let checkpoint = start.as_ref().map(|(checkpoint, _)| checkpoint);
@@ -310,37 +383,51 @@ fn replay(
         match recover(&input, &mut segments, &mut buffer, &mut take) {
             Ok(recovered) => {
                 let twin = twin.finish(&state.ledger);
-                state.forget_known();
-                let checkpoint = checkpoint.map_or(FrameNumber::ZERO, |checkpoint| checkpoint.frame);
+                let checkpoint = checkpoint.map_or((FrameNumber::ZERO, 0), |c| (c.frame, c.tree_size));
                 return Ok(Replayed { recovered, state, twin, checkpoint });
             }
             Err(RecoveryError::Checkpoint) => {
                 tracing::warn!("a checkpoint's last frame is not in the journal; trying an older one");
             }
-            Err(error) => return Err(refused(error)),
+            Err(error) => return Err(refused(params, error, &mut segments)),
         }
     }
     unreachable!("the beginning of the journal is always a start")
 }
 
-fn refused(error: RecoveryError<ReplayError>) -> OpenError {
+fn refused(params: &StoreParams, error: RecoveryError<ReplayError>, segments: &mut Segments) -> OpenError {
     match error {
+        RecoveryError::Replay {
+            error: ReplayError::Rules(ledger::Error::Impossible { effect: Effect::Full, .. }),
+            ..
+        } => OpenError::Setting {
+            key: "ledger.accounts_max",
+            value: params.accounts_max,
+            message: "the ledger holds more accounts, or more keys than ledger.keys_max; set them as high as before",
+        },
         RecoveryError::Replay { position, error } => {
             OpenError::Replay { position: position.to_string(), detail: error.to_string() }
         }
         RecoveryError::Format { position, format } => {
             OpenError::Format { position: position.to_string(), format }
         }
-        RecoveryError::Read { segment, offset, failure } => OpenError::Replay {
-            position: format!("{segment}:{offset}"),
-            detail: format!("the device does not give up the bytes ({failure:?})"),
-        },
+        RecoveryError::Read { segment, offset, failure } => {
+            let position = format!("{segment}:{offset}");
+            let error = segments.take_failure();
+            match error
+                .unwrap_or_else(|| panic!("a read of segment {segment} that failed is kept: {failure:?}"))
+            {
+                error if error.is_shortage() => OpenError::Shortage(error),
+                error if error.is_denied() => OpenError::Permission(error),
+                error => OpenError::Unreadable { position, error },
+            }
+        }
         RecoveryError::Checkpoint | RecoveryError::Buffer => unreachable!("met by the caller: {error}"),
     }
 }
 
 /// The checkpoints whose headers are whole, newest first.
-fn checkpoints(
+pub(crate) fn checkpoints(
     places: &Places,
     superblock: &Superblock,
     key: &FrameKey,
@@ -351,7 +438,7 @@ fn checkpoints(
         if checkpoint_frame(&entry.name).is_none() {
             continue;
         }
-        let bytes = directory::read_file(&path, CHECKPOINT_BYTES_MAX)?;
+        let Some(bytes) = read_checkpoint(&path)? else { continue };
         match Checkpoint::decode_header(&bytes, key, superblock.ledger) {
             Ok(checkpoint) => named.push((checkpoint, path)),
             Err(error) => tracing::warn!(path = %path.display(), "checkpoint is left out: {error}"),
@@ -359,6 +446,18 @@ fn checkpoints(
     }
     named.sort_unstable_by_key(|(checkpoint, _)| std::cmp::Reverse(checkpoint.frame));
     Ok(named)
+}
+
+/// The bytes of a checkpoint; `None` if they cannot be had: then another one counts, or none.
+fn read_checkpoint(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
+    match directory::read_file(path, CHECKPOINT_BYTES_MAX) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.is_shortage() => Err(error),
+        Err(error) => {
+            tracing::warn!("checkpoint is left out: {error}");
+            Ok(None)
+        }
+    }
 }
 
 /// Writes a checkpoint of `ledger` durably and removes all but the newest two.
@@ -426,13 +525,13 @@ fn flush(params: &StoreParams, places: &Places, recovered: &Recovered) -> Result
 }
 
 /// Reads the payload of a checkpoint file and gives it to `decode`.
-pub(super) fn load_checkpoint(
+pub(crate) fn load_checkpoint(
     path: &Path,
     superblock: &Superblock,
     key: &FrameKey,
     decode: impl FnOnce(&[u8]) -> Option<(Ledger, Tree)>,
 ) -> Result<Option<(Ledger, Tree)>, DiskError> {
-    let bytes = directory::read_file(path, CHECKPOINT_BYTES_MAX)?;
+    let Some(bytes) = read_checkpoint(path)? else { return Ok(None) };
     match Checkpoint::decode(&bytes, key, superblock.ledger) {
         Ok((_, payload)) => Ok(decode(payload)),
         Err(error) => {

@@ -14,13 +14,8 @@ use super::{
     StoreParams,
     open::{Places, load_checkpoint},
 };
-use crate::{
-    frame_index::{FrameIndex, FrameRow},
-    tile_files::TileFiles,
-};
+use crate::{derived::Derived, frame_index::FrameRow};
 
-/// Leaf hashes of an earlier run that a replay is helped by at most: 32 MiB.
-const KNOWN_MAX: usize = 1 << 20;
 /// Entries whose leaves and rows are gathered in memory before they are written out.
 const FLUSH_EVERY: u64 = 8_192;
 
@@ -47,9 +42,18 @@ pub enum ReplayError {
         /// Its size.
         size: u64,
     },
-    /// A derived file cannot be written.
-    #[error("a derived file cannot be written: {0}")]
-    Derived(#[from] DiskError),
+    /// The caller has enough: nothing is wrong.
+    #[error("enough")]
+    Enough,
+}
+
+/// What a replay is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// State, tree and derived files.
+    All,
+    /// State and tree: for a checkpoint.
+    State,
 }
 
 /// State, tree and derived files up to the last frame taken.
@@ -59,20 +63,12 @@ pub struct Replay {
     pub ledger: Ledger,
     /// The tree's right edge.
     pub tree: Tree,
-    /// The tree's nodes.
-    pub(crate) tiles: TileFiles,
-    /// Where frames lie.
-    pub(crate) index: FrameIndex,
+    /// The tree's nodes, and where frames lie.
+    pub(crate) derived: Derived,
     /// The last frame.
     pub(crate) last: Option<LastFrame>,
-    /// Entries that the checkpoint covered where this began.
-    pub(crate) begun: u64,
     hash: HashKind,
     unflushed: u64,
-    /// Leaf hashes that an earlier run left after the checkpoint, the next one last. Believed of a
-    /// frame only if they lead to the root that its header names.
-    known: Vec<Hash>,
-    leaves: Vec<Hash>,
 }
 
 /// The last frame taken, as a checkpoint names it.
@@ -88,40 +84,34 @@ pub(crate) struct LastFrame {
 impl Replay {
     /// Stands at the checkpoint, or at the beginning; `None` if the checkpoint's payload or the
     /// derived files do not bear it out.
-    pub(super) fn begin(
+    ///
+    /// # Errors
+    /// If the checkpoint cannot be read, or for want of descriptors or memory.
+    pub(crate) fn begin(
         params: &StoreParams,
         places: &Places,
         superblock: &Superblock,
         start: Option<&(Checkpoint, PathBuf)>,
         key: &FrameKey,
+        wanted: Wanted,
     ) -> Result<Option<Self>, DiskError> {
-        let rules = rules(params, superblock);
-        let mut tiles = TileFiles::open(&places.derived(), params.hash)?;
-        let mut index = FrameIndex::open(&places.derived().join("frames"))?;
-        let begun = start.map_or(0, |(checkpoint, _)| checkpoint.tree_size);
-        let mut known = tiles.leaves(begun, KNOWN_MAX)?;
-        known.reverse();
+        let (rules, hash, directory) = (rules(params, superblock), params.hash, places.derived());
         let Some((checkpoint, path)) = start else {
-            let cut = tiles.cut(0)? && index.cut(Seq::ZERO)?;
-            assert!(cut, "derived files can always be emptied");
-            let (ledger, tree) = (Ledger::new(rules), Tree::new(params.hash));
-            return Ok(Some(Self {
-                ledger,
-                tree,
-                tiles,
-                index,
-                last: None,
-                begun,
-                hash: params.hash,
-                unflushed: 0,
-                known,
-                leaves: Vec::new(),
-            }));
+            let derived = match wanted {
+                Wanted::State => Derived::absent(),
+                Wanted::All => Derived::empty(&directory, hash, superblock.ledger)?,
+            };
+            let (ledger, tree) = (Ledger::new(rules), Tree::new(hash));
+            return Ok(Some(Self { ledger, tree, derived, last: None, hash, unflushed: 0 }));
         };
-        if !(tiles.cut(checkpoint.tree_size)? && index.cut(checkpoint.through)?) {
-            tracing::warn!("tiles or frame index do not reach the checkpoint; they are derived anew");
-            return Ok(None);
-        }
+        let derived = match wanted {
+            Wanted::State => Some(Derived::absent()),
+            Wanted::All => {
+                let (size, root) = (checkpoint.tree_size, &checkpoint.root);
+                Derived::at(&directory, hash, superblock.ledger, size, root)?
+            }
+        };
+        let Some(derived) = derived else { return Ok(None) };
         let decode = |payload: &[u8]| match Ledger::decode_checkpoint(payload, rules) {
             Ok((ledger, tree)) if tree.root() == checkpoint.root => Some((ledger, tree)),
             Ok(_) => {
@@ -141,18 +131,7 @@ impl Replay {
             frame_bytes: 0,
             at: ledger.at(),
         };
-        Ok(Some(Self {
-            ledger,
-            tree,
-            tiles,
-            index,
-            last: Some(last),
-            begun,
-            hash: params.hash,
-            unflushed: 0,
-            known,
-            leaves: Vec::new(),
-        }))
+        Ok(Some(Self { ledger, tree, derived, last: Some(last), hash, unflushed: 0 }))
     }
 
     /// Takes the next frame: every record through the rules, every leaf into the tree.
@@ -160,23 +139,8 @@ impl Replay {
     /// # Errors
     /// `ReplayError`: the journal and the rules contradict each other.
     pub fn take(&mut self, frame: &Frame<'_>) -> Result<(), ReplayError> {
-        let Frame { header, hash, payload, frame_bytes } = frame;
-        let count = usize::try_from(header.count).expect("a 64-bit host");
-        let rest = self.known.len().checked_sub(count);
-        if rest.is_none() {
-            self.known.clear();
-        }
-        if let Some(rest) = rest.filter(|_| count > 0) {
-            let leaves: Vec<Hash> = self.known.drain(rest..).rev().collect();
-            match self.take_frame(header, *hash, payload, *frame_bytes, &leaves) {
-                Err(ReplayError::Root { size }) => {
-                    tracing::warn!("tiles after entry {size} are damaged; leaves are hashed anew");
-                    self.known.clear();
-                }
-                taken => return taken,
-            }
-        }
-        self.take_frame(header, *hash, payload, *frame_bytes, &[])
+        self.take_frame(&frame.header, frame.hash, frame.payload, frame.frame_bytes, &[])?;
+        Ok(())
     }
 
     /// The same, with the leaf hashes if they are known already.
@@ -188,19 +152,14 @@ impl Replay {
         frame_bytes: usize,
         leaves: &[Hash],
     ) -> Result<(), ReplayError> {
-        let batch = if header.count > 0 { Some(BatchView::parse(payload)?) } else { None };
-        let records = batch.map_or(0, |batch| batch.count());
-        if usize::try_from(header.count) != Ok(records) {
-            return Err(ReplayError::Count { header: header.count, payload: records });
-        }
-        let mut gathered = std::mem::take(&mut self.leaves);
-        gathered.clear();
-        gathered.extend_from_slice(leaves);
-        let taken = self.take_records(header, batch.as_ref(), &mut gathered);
-        self.leaves = gathered;
-        taken?;
         if header.count > 0 {
-            self.index.push(FrameRow {
+            self.take_records(header, payload, leaves)?;
+        }
+        if self.tree.size() != header.tree_size || self.tree.root() != header.root {
+            return Err(ReplayError::Root { size: header.tree_size });
+        }
+        if header.count > 0 {
+            self.derived.push_row(FrameRow {
                 first_seq: header.first_seq,
                 count: header.count,
                 segment: header.position.segment.0,
@@ -217,56 +176,58 @@ impl Replay {
             at: header.at,
         });
         self.unflushed += u64::from(header.count);
-        if self.unflushed >= FLUSH_EVERY { Ok(self.flush()?) } else { Ok(()) }
-    }
-
-    /// Takes the records of a frame if their leaves lead to the root that its header names; until that
-    /// is seen nothing is changed. Leaves that are not given are hashed.
-    fn take_records(
-        &mut self,
-        header: &FrameHeader,
-        batch: Option<&BatchView<'_>>,
-        leaves: &mut Vec<Hash>,
-    ) -> Result<(), ReplayError> {
-        let records = || batch.into_iter().flat_map(BatchView::iter);
-        for record in records().skip(leaves.len()) {
-            leaves.push(ledger::record_leaf_hash(self.hash, &record?));
+        if self.unflushed >= FLUSH_EVERY {
+            self.flush();
         }
-        let mut tree = self.tree.clone();
-        leaves.iter().for_each(|leaf| tree.push(*leaf));
-        if tree.size() != header.tree_size || tree.root() != header.root {
-            return Err(ReplayError::Root { size: header.tree_size });
-        }
-        for record in records() {
-            self.ledger.apply_record(&record?)?;
-        }
-        self.tree = tree;
-        leaves.iter().try_for_each(|leaf| self.tiles.push(*leaf))?;
         Ok(())
     }
 
-    /// What an earlier run left is used up: the frames that come now are new.
-    pub(super) fn forget_known(&mut self) {
-        self.known = Vec::new();
+    fn take_records(
+        &mut self,
+        header: &FrameHeader,
+        payload: &[u8],
+        leaves: &[Hash],
+    ) -> Result<(), ReplayError> {
+        let batch = BatchView::parse(payload)?;
+        if usize::try_from(header.count) != Ok(batch.count()) {
+            return Err(ReplayError::Count { header: header.count, payload: batch.count() });
+        }
+        for (index, record) in batch.iter().enumerate() {
+            let record = record?;
+            self.ledger.apply_record(&record)?;
+            let leaf = match leaves.get(index) {
+                Some(leaf) => *leaf,
+                None => ledger::record_leaf_hash(self.hash, &record),
+            };
+            self.tree.push(leaf);
+            self.derived.push_leaf(leaf);
+        }
+        Ok(())
     }
 
     /// Writes the derived files out.
-    ///
-    /// # Errors
-    /// If they cannot be written.
-    pub(crate) fn flush(&mut self) -> Result<(), DiskError> {
+    pub(crate) fn flush(&mut self) {
         self.unflushed = 0;
-        self.tiles.flush()?;
-        self.index.flush()
+        self.derived.flush();
     }
 
-    /// Makes the derived files durable, as a checkpoint that vouches for them needs.
-    ///
-    /// # Errors
-    /// If they cannot be written or synced.
-    pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
-        self.tiles.sync()?;
-        self.index.sync()
+    /// The state as a checkpoint, header and payload; `None` before the first frame.
+    pub(crate) fn checkpoint(&self, superblock: &Superblock) -> Option<(Checkpoint, Vec<u8>)> {
+        let last = self.last?;
+        let size = self.tree.size();
+        let mut payload = Vec::new();
+        self.ledger.encode_checkpoint(&self.tree, &mut payload);
+        let checkpoint = Checkpoint {
+            ledger: superblock.ledger,
+            incarnation: superblock.incarnation,
+            frame: last.frame,
+            hash: last.hash,
+            position: last.position,
+            through: Seq(size),
+            tree_size: size,
+            root: self.tree.root(),
+        };
+        Some((checkpoint, payload))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `Segments`: the journal's files, read past the page cache.
 
 use std::{
-    collections::HashMap,
+    collections::VecDeque,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -11,14 +11,19 @@ use journal::{
     READ_BYTES, ReadFailure, SegmentFile, SegmentNumber, SegmentSource, segment_file_name, segment_number,
 };
 
+/// Files open at once: a journal may have more segments than a process has descriptors.
+const OPEN_MAX: usize = 8;
+
 /// The segments of a data directory, for reading.
 #[derive(Debug)]
 pub struct Segments {
     directory: PathBuf,
     direct: Direct,
     files: Vec<SegmentFile>,
-    open: HashMap<SegmentNumber, Arc<DirectFile>>,
+    /// The ones used last, the newest at the back.
+    open: VecDeque<(SegmentNumber, Arc<DirectFile>)>,
     bounce: AlignedBuf,
+    failure: Option<DiskError>,
 }
 
 impl Segments {
@@ -36,7 +41,7 @@ impl Segments {
             .collect();
         files.sort_unstable_by_key(|file| file.segment);
         let bounce = AlignedBuf::new(READ_BYTES);
-        Ok(Self { directory: directory.into(), direct, files, open: HashMap::new(), bounce })
+        Ok(Self { directory: directory.into(), direct, files, open: VecDeque::new(), bounce, failure: None })
     }
 
     /// Whether there is none.
@@ -50,12 +55,15 @@ impl Segments {
     /// # Errors
     /// If it cannot be opened.
     pub fn file(&mut self, segment: SegmentNumber) -> Result<Arc<DirectFile>, DiskError> {
-        if let Some(file) = self.open.get(&segment) {
+        if let Some((_, file)) = self.open.iter().find(|(open, _)| *open == segment) {
             return Ok(Arc::clone(file));
         }
         let path = self.directory.join(segment_file_name(segment));
         let file = Arc::new(DirectFile::open(&path, Access::ReadOnly, self.direct)?);
-        self.open.insert(segment, Arc::clone(&file));
+        if self.open.len() == OPEN_MAX {
+            self.open.pop_front();
+        }
+        self.open.push_back((segment, Arc::clone(&file)));
         Ok(file)
     }
 
@@ -82,6 +90,11 @@ impl Segments {
         }
         Ok(())
     }
+
+    /// Why the last read failed, in full.
+    pub(crate) fn take_failure(&mut self) -> Option<DiskError> {
+        self.failure.take()
+    }
 }
 
 impl SegmentSource for Segments {
@@ -90,9 +103,13 @@ impl SegmentSource for Segments {
     }
 
     fn read(&mut self, segment: SegmentNumber, offset: u64, buffer: &mut [u8]) -> Result<(), ReadFailure> {
-        self.read_at(segment, offset, buffer).map_err(|error| match error.errno() {
-            Some(errno) => ReadFailure::Error(errno.raw_os_error()),
-            None => ReadFailure::Short,
+        self.read_at(segment, offset, buffer).map_err(|error| {
+            let failure = match error.errno() {
+                Some(errno) => ReadFailure::Error(errno.raw_os_error()),
+                None => ReadFailure::Short,
+            };
+            self.failure = Some(error);
+            failure
         })
     }
 }

@@ -157,6 +157,24 @@ fn a_frame_waits_for_as_much_of_its_segment_as_it_needs() {
 }
 
 #[test]
+fn the_room_that_is_prepared_is_known_before_a_frame_is_sealed() {
+    let mut bench = Bench::with(4, 8192);
+    bench.tick(0);
+    let room = |bench: &Bench| bench.committer.prepared_bytes();
+    assert_eq!(room(&bench), 0);
+    bench.prepared(0, 4096);
+    assert_eq!(room(&bench), 4096);
+    bench.begin(1, 1000);
+    assert_eq!(room(&bench), 4096 - 1536);
+    bench.prepared(0, 8192);
+    assert_eq!(room(&bench), 8192 - 1536, "the rest of this segment");
+    bench.prepared(1, 8192);
+    assert_eq!(room(&bench), 8192, "what does not fit here goes to the next segment");
+    bench.begin(1, 7000);
+    assert_eq!(room(&bench), 8192 - 7680, "no segment is ready after that one");
+}
+
+#[test]
 fn the_slot_follows_at_most_every_tenth_of_a_second_while_anything_is_new() {
     let mut bench = Bench::ready(4, 8192);
     assert_eq!(bench.tick(500), [], "nothing is new");

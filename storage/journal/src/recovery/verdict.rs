@@ -1,6 +1,9 @@
 //! What recovery says of the bytes after the last frame.
 
 use alloc::vec::Vec;
+use core::fmt;
+
+use model::Seq;
 
 use super::BadFrame;
 use crate::{FrameNumber, Position, SegmentNumber};
@@ -58,6 +61,23 @@ pub enum Witness {
     SlotContradicts,
 }
 
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slot => f.write_str("the frontier slot knows it to have been durable"),
+            Self::LaterFrame(at) => write!(f, "a later frame, at {at}, knows it to have been durable"),
+            Self::Checkpoint => f.write_str("a checkpoint contains it"),
+            Self::SlotLost => f.write_str(
+                "neither copy of the frontier slot can be read, so nobody can say what was durable",
+            ),
+            Self::SegmentLost(segment) => write!(f, "segment {segment} was announced, and its file is gone"),
+            Self::SlotContradicts => {
+                f.write_str("the frontier slot names another hash or root than the journal has")
+            }
+        }
+    }
+}
+
 /// Damage to what was durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rot {
@@ -65,6 +85,8 @@ pub struct Rot {
     pub at: Position,
     /// The frame that should be there.
     pub expected: FrameNumber,
+    /// The entry that it would begin with.
+    pub seq: Seq,
     /// What is wrong with it.
     pub bad: BadFrame,
     /// Who says that it was durable.

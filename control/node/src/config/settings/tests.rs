@@ -38,6 +38,19 @@ fn flag_beats_environment_beats_file_beats_default() {
 }
 
 #[test]
+fn other_names_are_weaker_than_a_key_s_own() {
+    let all = [("MACRONODE_LOG", "own"), ("RUST_LOG", "rust"), ("LOG_LEVEL", "level")];
+    for from in 0..all.len() {
+        let settings = load(Some("profile = \"macronode\"\nlog = \"file\"\n"), &all[from..], &[]).unwrap();
+        assert_eq!(settings.text("log"), all[from].1);
+        assert_eq!(*settings.origin("log"), Origin::Environment(all[from].0.into()));
+    }
+    assert_eq!(load(None, &[("RUST_LOG", ""), ("LOG_LEVEL", "level")], &[]).unwrap().text("log"), "level");
+    let refused = load(None, &[("RON_LEDGER_PROFILE", "nano")], &[]).unwrap_err().to_string();
+    assert!(refused.starts_with("profile = nano (environment RON_LEDGER_PROFILE)"), "{refused}");
+}
+
+#[test]
 fn each_wrong_setting_is_told_with_its_key_and_place() {
     for (file, expected) in [
         ("\n[ledger]\nhtpp = \"x\"\n", ":3): there is no such key; the nearest is `ledger.http`"),

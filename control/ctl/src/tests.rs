@@ -1,0 +1,3 @@
+//! What the tests of this crate stand on.
+
+pub(crate) mod world;
