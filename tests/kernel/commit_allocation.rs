@@ -79,19 +79,20 @@ fn start(directory: &std::path::Path, canary: bool) -> LedgerRole {
         ledger_secret: [9; 32],
         created: engine::wall(),
     };
-    let signer = ledger::NoteSigner::new("example.test/ledger", &[1; 32]).unwrap();
-    LedgerRole::start(&params, &birth, signer, Box::new(Watcher { canary })).unwrap()
+    let signer =
+        ledger::NoteSigner::new("example.test/ledger", &[1; 32]).expect("a name that a log may have");
+    LedgerRole::start(&params, &birth, signer, Box::new(Watcher { canary })).expect("the ledger starts")
 }
 
 fn request(number: u64) -> Request {
-    let name = |number: u64| AccountName::parse(&format!("account-{}", number % 50)).unwrap();
+    let name = |number: u64| AccountName::parse(&format!("account-{}", number % 50)).expect("a name");
     let mint = number < 50;
     Request {
         kind: if mint { Kind::Mint } else { Kind::Transfer },
         debit: if mint { AccountName::issuance() } else { name(number / 50) },
         credit: name(if mint { number } else { number / 50 + 1 + number % 49 }),
-        asset: Asset::parse("ron").unwrap(),
-        amount: Amount::new(if mint { 1_000_000 } else { 1 }).unwrap(),
+        asset: Asset::parse("ron").expect("an asset"),
+        amount: Amount::new(if mint { 1_000_000 } else { 1 }).expect("an amount"),
         key: IdemKey::new("tests", &number.to_string(), 0),
         preconditions: Preconditions::default(),
         reference: Text::EMPTY,
@@ -122,7 +123,7 @@ fn drive(role: &LedgerRole, from: u64, to: u64) {
 
 /// A directory in memory where there is one: the device is not the subject.
 fn memory() -> tempfile::TempDir {
-    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a directory")
 }
 
 /// Turns and allocations of the committer's thread for `COUNTED` entries after the first ones.
