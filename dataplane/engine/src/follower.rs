@@ -291,6 +291,10 @@ impl Follower {
 
     /// Answers; `None` if the question waits for the next checkpoint.
     fn answer(&mut self, call: &ReadCall) -> Option<Found> {
+        if self.state.behind && self.replay.tree.size() < self.board.durable() {
+            // What was answered for is not in this view: an old balance would be a wrong one.
+            return Some(Found::Refused(self.unreadable()));
+        }
         match self.find(call) {
             Ok(found) => found,
             Err(error) => {
