@@ -4,6 +4,7 @@
 //! capture, and the test command counts it by name.
 
 mod allocation;
+mod commit_allocation;
 mod denied;
 mod failing;
 mod full;

@@ -43,7 +43,7 @@ pub struct Report {
     pub values: BTreeMap<String, f64>,
     /// Figures beside a peer's of the same run; comparable between runs.
     pub ratios: BTreeMap<String, f64>,
-    /// The ratios that miss their goals.
+    /// The figures and ratios that miss their goals.
     pub short_of: Vec<String>,
     /// The quartiles around each ratio's pairs of blocks.
     pub spreads: BTreeMap<String, [f64; 2]>,
@@ -72,6 +72,17 @@ impl Report {
         if let Some(value) = value.into() {
             assert!(value.is_finite(), "{name} is a number");
             self.values.insert(name.to_owned(), value);
+        }
+    }
+
+    /// Puts a figure in that has a goal of its own, and its name among the missed ones if it misses.
+    ///
+    /// # Panics
+    /// If the figure is not finite.
+    pub fn goal(&mut self, name: &str, value: f64, goal: Goal) {
+        self.value(name, value);
+        if !goal.is_met(value) {
+            self.short_of.push(name.to_owned());
         }
     }
 
@@ -104,7 +115,8 @@ impl Report {
             env.cpu, env.cores, env.kernel, env.filesystem, env.device
         ));
         for (name, value) in &self.values {
-            line(format_args!("  {name:<26}{value:>14.2}"));
+            let verdict = if self.short_of.contains(name) { "  short of its goal" } else { "" };
+            line(format_args!("  {name:<26}{value:>14.2}{verdict}"));
         }
         for (name, ratio) in &self.ratios {
             let [low, high] = self.spreads.get(name).copied().unwrap_or([*ratio; 2]);
@@ -148,14 +160,17 @@ mod tests {
         let mut report = Report::begin("commit", Path::new("."));
         report.value("device_p50_us", 50.0);
         report.value("absent", None);
+        report.goal("idle_cpu_percent", 0.5, Goal::AtMost(1.0));
+        report.goal("transfers_per_s", 9_999.0, Goal::AtLeast(10_000.0));
         let near = Spread { low: 1.1, median: 1.25, high: 1.3 };
         report.ratio("lone_p50_vs_ring", Some(near), Some(Goal::AtMost(1.5)));
         report.ratio("depth4_vs_ring", Some(near), Some(Goal::AtLeast(2.0)));
         report.ratio("no_peer", None, Some(Goal::AtMost(1.0)));
         let object: serde_json::Value = serde_json::to_value(&report).unwrap();
-        assert_eq!(object["values"], serde_json::json!({"device_p50_us": 50.0}));
+        assert_eq!(object["values"]["device_p50_us"], 50.0);
+        assert!(object["values"].get("absent").is_none());
         assert_eq!(object["ratios"]["lone_p50_vs_ring"], 1.25);
-        assert_eq!(object["short_of"], serde_json::json!(["depth4_vs_ring"]));
+        assert_eq!(object["short_of"], serde_json::json!(["transfers_per_s", "depth4_vs_ring"]));
         assert_eq!(object["env"]["missing_peers"], serde_json::json!([]));
         assert!(object["started"].as_str().unwrap().ends_with('Z'));
         let table = report.table();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use disk::{Errno, Io};
-use engine::{CommitObserver, LedgerRole, NoObserver, is_uring};
+use engine::{CommitObserver, LedgerRole, NoObserver};
 use model::{Outcome, Reason, Seq};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
 use wire::{CallId, Found, ReadAsk, ReadCall};
@@ -101,7 +101,7 @@ impl CommitObserver for RingThief {
 
     fn call(&mut self, _nanos: u64) {}
 
-    fn write(&mut self, _nanos: u64) {}
+    fn write(&mut self, _nanos: u64, _bytes: u64) {}
 }
 
 fn deny_enter() -> Result<(), String> {
@@ -134,7 +134,7 @@ fn a_ring_that_fails_is_not_asked_again_and_the_ledger_answers() {
     let (now, result) = (Arc::new(AtomicBool::new(false)), Arc::default());
     let thief = RingThief { now: Arc::clone(&now), result: Arc::clone(&result) };
     let role = start(&home.path().join("ledger"), Io::Auto, Box::new(thief));
-    if !is_uring(&role.report.backend) {
+    if role.report.backend.kind != disk::BackendKind::Uring {
         super::not_run("poisoned::ring", "there is no ring on this host");
         return;
     }

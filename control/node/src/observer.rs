@@ -17,5 +17,5 @@ impl CommitObserver for TelemetryObserver {
         self.0.committed(Nanos(nanos));
     }
 
-    fn write(&mut self, _nanos: u64) {}
+    fn write(&mut self, _nanos: u64, _bytes: u64) {}
 }

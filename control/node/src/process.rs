@@ -54,7 +54,8 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
         store.created,
         store.frames
     );
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(control_threads()).enable_all().build()?;
     let served: Result<(), StartError> = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let http = Http::start(build, params, &role, keyring, telemetry, &registries, &vkey).await?;
@@ -68,6 +69,11 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     let clean = role.stop();
     tracing::info!("stopped clean={clean}");
     served.map(|()| clean)
+}
+
+/// Threads of the control plane: the committer's core is left out, and a few do for any host.
+fn control_threads() -> usize {
+    cores().len().saturating_sub(1).clamp(1, 4)
 }
 
 fn birth() -> Result<Birth, KeyError> {

@@ -17,12 +17,13 @@ use journal::{
     Effect, Effects, Event, FrameKey, FrameNumber, IMAGE_BYTES, ImageCopy, Position, SegmentNumber, Slot,
     WriteFailure,
 };
-use model::{Instant, Nanos, Reason, Seq, Timestamp};
+use ledger::Hash;
+use model::{Instant, Nanos, Reason, Seq, Timestamp, limits::FRAME_ENTRIES_MAX};
 
 use crate::{
     bell::Bell,
     clock,
-    feed::{FedFrame, FeedLine, News},
+    feed::{FEED, FedFrame, FeedLine, News},
     intake::{Intake, LaneId, frame_bytes},
     ledger_time::LedgerTime,
     pipeline::{Gathered, Pipeline},
@@ -37,8 +38,13 @@ pub trait CommitObserver: Send {
     fn frame(&mut self, nanos: u64, entries: u64);
     /// A call took `nanos` from its taking to its answer.
     fn call(&mut self, nanos: u64);
-    /// The frame's own write took `nanos` from its submission to its completion.
-    fn write(&mut self, nanos: u64);
+    /// The frame's own write of `bytes` took `nanos` from its submission to its completion.
+    fn write(&mut self, nanos: u64, bytes: u64);
+    /// What each turn of the loop is called through, exactly once: a place to count what a turn costs
+    /// its thread. By default the turn is only called.
+    fn around(&self) -> fn(&mut dyn FnMut()) {
+        |turn| turn()
+    }
 }
 
 /// Observes nothing.
@@ -48,7 +54,7 @@ pub struct NoObserver;
 impl CommitObserver for NoObserver {
     fn frame(&mut self, _nanos: u64, _entries: u64) {}
     fn call(&mut self, _nanos: u64) {}
-    fn write(&mut self, _nanos: u64) {}
+    fn write(&mut self, _nanos: u64, _bytes: u64) {}
 }
 
 const KIND_FRAME: u64 = 0;
@@ -91,8 +97,15 @@ pub(crate) struct CommitLoop {
 #[derive(Default)]
 pub(crate) struct Run {
     flying: VecDeque<Flying>,
-    effects: Effects,
+    /// Where the next event's effects go.
+    effects: Box<Effects>,
+    /// The other list: effects are acted on in one while acting may fill the other.
+    acted: Option<Box<Effects>>,
+    /// Lists of leaves that are not with the follower.
+    leaves: Vec<Vec<Hash>>,
     to_ring: Vec<LaneId>,
+    /// Whether the follower has news that it was not rung for.
+    has_news: bool,
     told_stop: bool,
     stopped: Option<bool>,
     /// What is first in line waits for the preparer.
@@ -107,6 +120,9 @@ impl Run {
     pub(crate) fn new(lanes: usize) -> Self {
         Self {
             flying: VecDeque::with_capacity(model::limits::FRAMES_IN_FLIGHT_MAX + 1),
+            acted: Some(Box::default()),
+            // The follower's line holds as many, has one in hand, and gives them all back.
+            leaves: (0..FEED + 2).map(|_| Vec::with_capacity(FRAME_ENTRIES_MAX)).collect(),
             to_ring: Vec::with_capacity(lanes),
             ..Self::default()
         }
@@ -123,24 +139,31 @@ impl CommitLoop {
 
     /// Runs until it is told to stop; true if everything it took is durable.
     pub(crate) fn run(mut self) -> bool {
+        let around = self.observer.around();
         loop {
-            self.select();
-            self.reap();
-            self.take_prepared();
-            self.look_at_space();
-            self.take_calls();
-            self.tick();
-            self.ring();
+            around(&mut || self.turn());
             if let Some(clean) = self.run.stopped
                 && (clean || self.run.ring_dead || self.backend_is_quiet())
             {
                 // The follower takes this when it has taken everything before it.
                 while self.feed.send(News::End).is_err() {
+                    self.feed.ring();
                     self.bell.wait(Nanos::from_millis(1), || false);
                 }
+                self.feed.ring();
                 return clean;
             }
         }
+    }
+
+    fn turn(&mut self) {
+        self.select();
+        self.reap();
+        self.take_prepared();
+        self.look_at_space();
+        self.take_calls();
+        self.tick();
+        self.ring();
     }
 
     /// Waits until something happened: a completion, a call, a prepared segment, a deadline.
@@ -152,8 +175,9 @@ impl CommitLoop {
             return;
         }
         self.backend.watch(token(KIND_BELL, 0));
-        let busy = self.spin || self.has_work();
-        let submitted = if busy {
+        let submitted = if self.spin {
+            self.backend.spin()
+        } else if self.has_work() {
             self.backend.submit()
         } else {
             self.bell.prepare();
@@ -209,7 +233,8 @@ impl CommitLoop {
             self.run.flying.iter_mut().find(|flying| flying.frame == frame).expect("a frame in flight");
         flying.buffer = buffer;
         let verdict = verdict(result, flying.frame_bytes);
-        self.observer.write(now.since(flying.submitted).0);
+        let bytes = u64::try_from(flying.frame_bytes).expect("a length fits in 64 bits");
+        self.observer.write(now.since(flying.submitted).0, bytes);
         self.tell(Event::Persisted { frame, result: verdict });
     }
 
@@ -331,7 +356,8 @@ impl CommitLoop {
     }
 
     fn act(&mut self) {
-        let mut effects = std::mem::take(&mut self.run.effects);
+        let other = self.run.acted.take().unwrap_or_default();
+        let mut effects = std::mem::replace(&mut self.run.effects, other);
         let mut want_idle = false;
         for effect in effects.drain() {
             match effect {
@@ -348,7 +374,7 @@ impl CommitLoop {
                 Effect::Stopped { clean } => self.run.stopped = Some(clean),
             }
         }
-        self.run.effects = effects;
+        self.run.acted = Some(effects);
         if want_idle {
             self.begin_idle();
         }
@@ -406,25 +432,37 @@ impl CommitLoop {
         assert_eq!(flying.frame, frame);
         self.board.set_oldest(self.pipeline.oldest());
         let entries = u64::try_from(done.leaves.len()).expect("a count fits");
-        if entries > 0 {
-            self.observer.frame(now.since(done.taken).0, entries);
-        }
+        let taken = done.taken;
         let buffer = flying.buffer.expect("a durable frame's buffer came back");
         let leaves = std::mem::take(&mut done.leaves);
         let fed = FedFrame { buffer, position: flying.position, frame_bytes: flying.frame_bytes, leaves };
         if let Err(News::Frame(fed)) = self.feed.send(News::Frame(fed)) {
             // The follower lags and will read this frame from the journal.
-            done.leaves = fed.leaves;
             self.pool.give_back(fed.buffer);
-        } else if let Some((buffer, leaves)) = self.feed.returned() {
-            done.leaves = leaves;
-            self.pool.give_back(buffer);
-        } else {
-            done.leaves = Vec::with_capacity(model::limits::FRAME_ENTRIES_MAX);
+            self.keep_leaves(fed.leaves);
         }
+        self.take_back();
+        done.leaves = self.run.leaves.pop().expect("one more than the follower can have");
+        self.run.has_news = true;
         // After the news and before the answers: who was answered can read what it wrote.
         self.board.set_durable(through.0);
         self.finish(done, now);
+        if entries > 0 {
+            self.observer.frame(clock::monotonic().since(taken).0, entries);
+        }
+    }
+
+    /// Takes back what the follower is done with.
+    fn take_back(&mut self) {
+        while let Some((buffer, leaves)) = self.feed.returned() {
+            self.pool.give_back(buffer);
+            self.keep_leaves(leaves);
+        }
+    }
+
+    fn keep_leaves(&mut self, mut leaves: Vec<Hash>) {
+        leaves.clear();
+        self.run.leaves.push(leaves);
     }
 
     fn finish(&mut self, mut done: Gathered, now: Instant) {
@@ -447,12 +485,14 @@ impl CommitLoop {
         for lane in self.run.to_ring.drain(..) {
             self.intake.ring(lane);
         }
+        // The follower is in less of a hurry than those who wait for their answers.
+        if std::mem::take(&mut self.run.has_news) {
+            self.feed.ring();
+        }
     }
 
     fn take_buffer(&mut self) -> Option<AlignedBuf> {
-        while let Some((buffer, _)) = self.feed.returned() {
-            self.pool.give_back(buffer);
-        }
+        self.take_back();
         self.pool.take()
     }
 
@@ -495,7 +535,7 @@ impl CommitLoop {
             self.give(routed.lane, routed.answer);
         }
         // Proofs that wait for a root to be published wait in vain.
-        self.feed.wake();
+        self.feed.ring();
     }
 }
 

@@ -12,6 +12,9 @@ use ledger::Hash;
 
 use crate::bell::Bell;
 
+/// Durable frames that may wait for the follower in their buffers.
+pub(crate) const FEED: usize = 4;
+
 /// One piece of news.
 #[derive(Debug)]
 pub(crate) enum News {
@@ -41,17 +44,20 @@ pub(crate) struct FeedLine {
 }
 
 impl FeedLine {
-    /// A line that holds `capacity` pieces of news.
-    pub(crate) fn new(capacity: usize, follower: Arc<Bell>) -> Arc<Self> {
-        let (news, back) = (ArrayQueue::new(capacity), ArrayQueue::new(capacity + 1));
+    /// An empty line.
+    pub(crate) fn new(follower: Arc<Bell>) -> Arc<Self> {
+        let (news, back) = (ArrayQueue::new(FEED), ArrayQueue::new(FEED + 1));
         Arc::new(Self { news, back, published: ArrayQueue::new(1), follower })
     }
 
-    /// Sends news; gives it back if the follower lags.
+    /// Sends news; gives it back if the follower lags. `ring` wakes the follower.
     pub(crate) fn send(&self, news: News) -> Result<(), News> {
-        let sent = self.news.push(news);
+        self.news.push(news)
+    }
+
+    /// Wakes the follower if it sleeps.
+    pub(crate) fn ring(&self) {
         self.follower.ring();
-        sent
     }
 
     /// This tree may be signed and served. It is never lost on a follower that lags.
@@ -63,11 +69,6 @@ impl FeedLine {
     /// The newest tree that may be signed, if it was not taken yet.
     pub(crate) fn published(&self) -> Option<(u64, Hash)> {
         self.published.pop()
-    }
-
-    /// Wakes the follower, to look at the board.
-    pub(crate) fn wake(&self) {
-        self.follower.ring();
     }
 
     /// A buffer that the follower is done with.

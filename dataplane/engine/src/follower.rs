@@ -143,7 +143,6 @@ impl Follower {
             self.published(size, root);
         }
         if any {
-            self.replay.flush();
             self.look_at_derived();
             self.publish_board();
         }

@@ -13,7 +13,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use disk::{AlignedBuf, Backend, BackendKind, BackendReport, BufferPool, Io, RingOptions};
+use disk::{AlignedBuf, Backend, BackendReport, BufferPool, Io, RingOptions};
 use journal::{Committer, HEADER_BYTES, IMAGE_BYTES, Identity, Start};
 use model::{Nanos, limits::FRAME_BYTES_MAX};
 use wire::{Answer, Call, ReadAnswer, ReadCall};
@@ -23,7 +23,7 @@ use crate::{
     checkpointer::{Checkpointer, Recipe},
     clock,
     commit_loop::{CommitLoop, CommitObserver, Run},
-    feed::FeedLine,
+    feed::{FEED, FeedLine},
     follower::{Follower, Following},
     intake::{Intake, LaneKind},
     ledger_time::LedgerTime,
@@ -35,8 +35,6 @@ use crate::{
     store::{Birth, OpenError, OpenReport, Places, Segments, Store, StoreParams},
 };
 
-/// Durable frames that may wait for the follower in their buffers.
-const FEED: usize = 4;
 /// Questions to the reader open at once.
 const READS: usize = 4_096;
 /// Calls with slices open at once, for each shard.
@@ -125,7 +123,7 @@ impl LedgerRole {
         let time = LedgerTime::begin(last, clock::wall(), now, params.max_forward_jump)?;
         let bell = Arc::new(Bell::new()?);
         let reader_bell = Arc::new(Bell::new()?);
-        let feed = FeedLine::new(FEED, Arc::clone(&reader_bell));
+        let feed = FeedLine::new(Arc::clone(&reader_bell));
         let board = Arc::new(StatusBoard::new(store.superblock.ledger, store.superblock.incarnation));
         board.set_durable(store.resume.seq.0);
 
@@ -335,12 +333,6 @@ fn spawn<T: Send + 'static>(name: &'static str, body: impl FnOnce() -> T + Send 
         .name(name.into())
         .spawn(move || crate::fatal::guard(name, body))
         .expect("the process may start a thread")
-}
-
-/// Whether the journal is written through a ring.
-#[must_use]
-pub fn is_uring(report: &BackendReport) -> bool {
-    report.kind == BackendKind::Uring
 }
 
 #[cfg(test)]

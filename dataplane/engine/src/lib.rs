@@ -32,7 +32,7 @@ pub use disk::{Direct, Io};
 pub use fatal::{FatalReason, fatal, guard};
 pub use frame_index::{FrameIndex, FrameRow, IndexError};
 pub use intake::{Intake, LaneId, LaneKind, frame_bytes};
-pub use ledger_role::{LedgerParams, LedgerReport, LedgerRole, is_uring};
+pub use ledger_role::{LedgerParams, LedgerReport, LedgerRole};
 pub use ledger_time::{LedgerTime, TimeJump};
 pub use pipeline::{Gathered, Pipeline, Routed};
 pub use placement::{Placement, Wanted, cores, pin, plan};

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use journal::{Batch, Committer, Effects, Event, FrameNumber};
-use ledger::{Decision, Hash, HashKind, Ledger, SliceDecision, Tree};
+use ledger::{Decision, Hash, HashKind, Ledger, Prepared, SliceDecision, Tree};
 use model::{
     BatchWriter, Declined, Instant, Outcome, Posting, Reason, Request, Seq, SliceRequest, Timestamp,
     limits::{BATCH_PREAMBLE_BYTES, FRAME_ENTRIES_MAX, FRAMES_IN_FLIGHT_MAX, GROUP_ENTRIES_MAX},
@@ -17,8 +17,8 @@ use wire::{Answer, Ask, Call, Committed, Group};
 
 use crate::intake::{LaneId, frame_bytes};
 
-/// Calls of one frame that fit without allocating.
-const CALLS_RESERVED: usize = 1_024;
+/// Calls of one frame that fit without allocating: all that an intake of the default size holds.
+const CALLS_RESERVED: usize = 4_096;
 /// What is kept of the last prepared room for frames that carry the frontier alone.
 const KEPT_BYTES: usize = 64 << 10;
 /// What one call about money with one entry may need.
@@ -70,6 +70,7 @@ pub struct Pipeline {
     hash: HashKind,
     committer: Committer,
     writer: BatchWriter,
+    prepared: Vec<Prepared>,
     gathering: Gathered,
     flights: VecDeque<Gathered>,
     spare: Vec<Gathered>,
@@ -101,6 +102,7 @@ impl Pipeline {
             hash,
             committer,
             writer: BatchWriter::with_capacity(payload_max),
+            prepared: Vec::with_capacity(GROUP_ENTRIES_MAX),
             gathering: Gathered::new(),
             flights: VecDeque::with_capacity(FRAMES_IN_FLIGHT_MAX + 1),
             spare: (0..=FRAMES_IN_FLIGHT_MAX).map(|_| Gathered::new()).collect(),
@@ -316,15 +318,19 @@ impl Pipeline {
             outcomes.resize(group.requests.len(), declined);
             return;
         }
-        // Each decision sees the entries of the ones before it.
-        for request in &group.requests {
-            let outcome = self.decide(request, at);
-            outcomes.push(outcome);
+        // Looked up together, so that memory is waited for once; decided one after another, so that
+        // each decision sees the entries of the ones before it.
+        let mut prepared = std::mem::take(&mut self.prepared);
+        self.ledger.prepare_batch(&group.requests, &mut prepared);
+        for (request, prepared) in group.requests.iter().zip(&prepared) {
+            outcomes.push(self.decide(request, prepared, at));
         }
+        prepared.clear();
+        self.prepared = prepared;
     }
 
-    fn decide(&mut self, request: &Request, at: Timestamp) -> Outcome {
-        match self.ledger.decide(request, at, self.next_seq()) {
+    fn decide(&mut self, request: &Request, prepared: &Prepared, at: Timestamp) -> Outcome {
+        match self.ledger.decide_prepared(request, prepared, at, self.next_seq()) {
             Decision::Replayed { seq } => Outcome::Replayed { seq },
             Decision::Declined(declined) => Outcome::Declined(declined),
             Decision::Postings(_) if self.closed => Outcome::Declined(NO_SPACE),

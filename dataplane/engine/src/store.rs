@@ -5,6 +5,7 @@ mod images;
 mod open;
 mod replay;
 mod segments;
+mod twin;
 
 pub use error::OpenError;
 pub use open::{Birth, OpenReport, Store, StoreParams, is_ledger};

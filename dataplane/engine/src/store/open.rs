@@ -11,9 +11,9 @@ use std::{
 
 use disk::{Access, AlignedBuf, Direct, DirectFile, DirectoryLock, DiskError, directory};
 use journal::{
-    Checkpoint, Cut, FrameKey, FrameNumber, Geometry, IMAGE_BYTES, ImageCopy, ImageError, Input, Recovered,
-    RecoveryError, Resume, STRIDE_BYTES_DEFAULT, SegmentNumber, Slot, Superblock, Tail, checkpoint_file_name,
-    checkpoint_frame, recover, recovery_buffer_bytes,
+    Checkpoint, Cut, Frame, FrameKey, FrameNumber, Geometry, IMAGE_BYTES, ImageCopy, ImageError, Input,
+    Recovered, RecoveryError, Resume, STRIDE_BYTES_DEFAULT, SegmentNumber, Slot, Superblock, Tail,
+    checkpoint_file_name, checkpoint_frame, recover, recovery_buffer_bytes,
 };
 use ledger::{Effect, HashKind, Ledger, Table, Tree};
 use model::{Epoch, Incarnation, LedgerId, Nanos, Timestamp};
@@ -23,6 +23,7 @@ use crate::{bell::Bell, clock};
 use super::{
     OpenError, Segments, images,
     replay::{Replay, ReplayError, Wanted, rules},
+    twin::Twin,
 };
 
 /// How long a held lock is tried again.
@@ -174,7 +175,7 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
         cut,
     };
     let slot = slot.expect("a lost slot is rot");
-    let rules = (replayed.state.ledger.clone(), replayed.state.tree.clone());
+    let rules = (replayed.twin, replayed.state.tree.clone());
     let replay = Some(replayed.state);
     Ok(Store { lock: Arc::new(lock), superblock, key, slot, slot_file, resume, replay, rules, report })
 }
@@ -336,6 +337,7 @@ fn slot(
 struct Replayed {
     recovered: Recovered,
     state: Replay,
+    twin: Ledger,
     /// Its frame and its entries, zeros for none.
     checkpoint: (FrameNumber, u64),
 }
@@ -371,10 +373,18 @@ fn replay(
             checkpoint,
             checkpoint_frame_max: frame_max,
         };
-        match recover(&input, &mut segments, &mut buffer, |frame| state.take(frame)) {
+        let twin = Twin::begin(&state.ledger);
+        let mut take = |frame: &Frame<'_>| {
+            if frame.header.count > 0 {
+                twin.take(frame.payload);
+            }
+            state.take(frame)
+        };
+        match recover(&input, &mut segments, &mut buffer, &mut take) {
             Ok(recovered) => {
+                let twin = twin.finish(&state.ledger);
                 let checkpoint = checkpoint.map_or((FrameNumber::ZERO, 0), |c| (c.frame, c.tree_size));
-                return Ok(Replayed { recovered, state, checkpoint });
+                return Ok(Replayed { recovered, state, twin, checkpoint });
             }
             Err(RecoveryError::Checkpoint) => {
                 tracing::warn!("a checkpoint's last frame is not in the journal; trying an older one");

@@ -17,7 +17,7 @@ use super::{
 use crate::{derived::Derived, frame_index::FrameRow};
 
 /// Entries whose leaves and rows are gathered in memory before they are written out.
-const FLUSH_EVERY: u64 = 65_536;
+const FLUSH_EVERY: u64 = 8_192;
 
 /// Why a frame cannot be taken: the journal and the rules contradict each other.
 #[derive(Debug, thiserror::Error)]
@@ -140,10 +140,6 @@ impl Replay {
     /// `ReplayError`: the journal and the rules contradict each other.
     pub fn take(&mut self, frame: &Frame<'_>) -> Result<(), ReplayError> {
         self.take_frame(&frame.header, frame.hash, frame.payload, frame.frame_bytes, &[])?;
-        self.unflushed += u64::from(frame.header.count);
-        if self.unflushed >= FLUSH_EVERY {
-            self.flush();
-        }
         Ok(())
     }
 
@@ -179,6 +175,10 @@ impl Replay {
             frame_bytes,
             at: header.at,
         });
+        self.unflushed += u64::from(header.count);
+        if self.unflushed >= FLUSH_EVERY {
+            self.flush();
+        }
         Ok(())
     }
 

@@ -91,11 +91,6 @@ impl Segments {
         Ok(())
     }
 
-    /// Forgets the open files, so that a segment that has grown since is seen anew.
-    pub fn close(&mut self) {
-        self.open.clear();
-    }
-
     /// Why the last read failed, in full.
     pub(crate) fn take_failure(&mut self) -> Option<DiskError> {
         self.failure.take()

@@ -1,0 +1,80 @@
+//! Each scenario runs to its end with tiny counts, on the real ledger and the real node.
+//!
+//! No figure is judged here: only that the scenarios measure, and that the names are there that are
+//! compared over time. Needs `macronode` beside the test binary, as `cargo xtask test` builds it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bench::commit::{self, Plan};
+use bench::ledger_under_test::SIDES;
+use bench::report::Report;
+use bench::{start, wallet};
+
+fn node() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let node = test.ancestors().nth(2).expect("tests lie in the target directory").join("macronode");
+    assert!(node.exists(), "{}: build it first: cargo build -p macronode", node.display());
+    node
+}
+
+fn check(report: &Report, values: &[&str], ratios: &[&str]) {
+    for name in values {
+        assert!(report.values.contains_key(*name), "{name} is not in {:?}", report.values);
+    }
+    for name in ratios {
+        assert!(report.ratios.contains_key(*name), "{name} is not in {:?}", report.ratios);
+    }
+}
+
+#[test]
+fn commit_measures_the_real_committer() {
+    let home = tempfile::tempdir().unwrap();
+    let plan = Plan { directory: home.path().into(), blocks: 2, commits: 20, batches: 1, core: None };
+    if let Err(error) = commit::run(&plan, &[]) {
+        println!("not run, this host has no bare ring: {error:#}");
+        return;
+    }
+    let report = commit::run(&plan, &SIDES).unwrap();
+    let values = [
+        "device_p50_us",
+        "committer_p50_us",
+        "caller_p50_us",
+        "caller_spin_p50_us",
+        "lone_p99_us",
+        "batched_per_s",
+        "sha256_committer_p50_us",
+        "sha256_batched_per_s",
+    ];
+    let ratios =
+        ["lone_p50_vs_ring", "lone_p99_vs_ring", "caller_p50_vs_ring", "depth4_vs_ring", "bandwidth_vs_ring"];
+    check(&report, &values, &ratios);
+    assert!(report.values["caller_p50_us"] >= report.values["committer_p50_us"], "the caller waits for more");
+}
+
+#[test]
+fn wallet_audits_a_real_node() {
+    let home = tempfile::tempdir().unwrap();
+    let plan = wallet::Plan {
+        directory: home.path().into(),
+        node: node(),
+        connections: 4,
+        accounts: 50,
+        rounds: 1,
+        round: Duration::from_millis(300),
+        idle: Duration::from_millis(100),
+    };
+    let report = wallet::run(&plan).unwrap();
+    check(&report, &["transfers_per_s", "p50_ms", "p99_ms", "overload_goodput", "auth_us"], &[]);
+    assert!(report.values["transfers_per_s"] > 0.0);
+    assert_eq!(report.env.missing_peers, ["postgres"]);
+}
+
+#[test]
+fn start_kills_a_real_node_and_finds_its_entries() {
+    let home = tempfile::tempdir().unwrap();
+    let plan = start::Plan { directory: home.path().into(), node: node(), starts: 2, entries: 500 };
+    let report = start::run(&plan).unwrap();
+    check(&report, &["first_ms", "after_stop_ms", "after_kill_ms", "after_kill_worst_ms"], &[]);
+    assert!(report.values["replayed_entries"] > 300.0, "{:?}", report.values);
+}
