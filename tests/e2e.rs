@@ -23,6 +23,7 @@ mod stops;
 mod template;
 mod tour;
 mod unprivileged;
+mod usage;
 
 use std::io::Write;
 

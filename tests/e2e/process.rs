@@ -69,6 +69,11 @@ impl RunningNode {
         text.unwrap_or_else(|| panic!("{name} not in {}", self.endpoints)).parse().expect("an address")
     }
 
+    /// The socket for producers.
+    pub(crate) fn accounting_socket(&self) -> PathBuf {
+        self.endpoints["accounting_socket"].as_str().expect("a path").into()
+    }
+
     /// A connection to the address of this name, with the development token.
     pub(crate) async fn client(&self, name: &str) -> Client {
         Client::connect(self.endpoint(name), Some(&self.token)).await.expect("the node listens")
@@ -120,7 +125,7 @@ pub(crate) fn scratch() -> TempDir {
 /// The command that runs a node on `data`, every listener on a free port, with a small journal.
 pub(crate) fn command(data: &Path, settings: &[&str]) -> Command {
     let mut command = Command::new(binary("macronode"));
-    // The node of whoever runs the tests may hold the operators' socket there.
+    // The node of whoever runs the tests may hold the operators' socket and the producers' there.
     command
         .env_remove("XDG_RUNTIME_DIR")
         .stdin(Stdio::null())

@@ -51,7 +51,7 @@ fn is_from_workspace(value: Option<&Value>) -> bool {
 }
 
 /// Dependencies that a crate of the foundation is about to use: may shrink, and ends empty.
-const AWAITED: [&str; 3] = ["glommio", "libc", "producer"];
+const AWAITED: [&str; 1] = ["libc"];
 
 /// Dependencies of the root manifest that no member names.
 fn unused(root: &File, members: &[File], awaited: &[&str]) -> Vec<String> {

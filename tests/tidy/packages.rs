@@ -57,6 +57,16 @@ struct Deny {
 #[derive(Debug, Deserialize)]
 struct Licenses {
     allow: Vec<String>,
+    #[serde(default)]
+    exceptions: Vec<Exception>,
+}
+
+/// What one package may have beside `allow`.
+#[derive(Debug, Deserialize)]
+struct Exception {
+    #[serde(rename = "crate")]
+    name: String,
+    allow: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -99,7 +109,10 @@ fn deny() -> Deny {
 /// Packages whose licence is not on the list.
 fn licences(packages: &[Package], deny: &Deny) -> Vec<String> {
     let allowed = |package: &&Package| {
-        package.license.as_deref().is_some_and(|expression| permits(expression, &deny.licenses.allow))
+        let exceptions = deny.licenses.exceptions.iter().filter(|exception| exception.name == package.name);
+        let allow = deny.licenses.allow.iter().chain(exceptions.flat_map(|exception| &exception.allow));
+        let allow: Vec<String> = allow.cloned().collect();
+        package.license.as_deref().is_some_and(|expression| permits(expression, &allow))
     };
     let refused = packages.iter().filter(|package| !allowed(package));
     refused.map(|package| format!("{}: licence {:?}", package.name, package.license)).collect()
@@ -147,7 +160,8 @@ fn one(words: &[&str], at: &mut usize, allow: &[String]) -> bool {
         name = format!("{name} WITH {exception}");
         *at += 2;
     }
-    allow.contains(&name)
+    // `+`: this version or a later one.
+    allow.contains(&name) || name.strip_suffix('+').is_some_and(|name| allow.iter().any(|one| one == name))
 }
 
 /// Packages from elsewhere than the listed registries and our own folders.
@@ -212,6 +226,7 @@ mod tests {
     #[test]
     fn canary_licences() {
         assert_found(&licences(&[package("a", "1.0.0", "GPL-3.0-only")], &deny()), "GPL-3.0-only");
+        assert_found(&licences(&[package("a", "1.0.0", "MPL-2.0+")], &deny()), "MPL-2.0");
         assert_found(&licences(&[Package { license: None, ..package("b", "1.0.0", "") }], &deny()), "b: ");
         let allow = ["MIT".to_owned(), "Apache-2.0".to_owned(), "Apache-2.0 WITH LLVM-exception".to_owned()];
         let cases = [
@@ -225,6 +240,8 @@ mod tests {
             ("Apache-2.0 WITH other-exception", false),
             ("(MIT", false),
             ("MIT MIT", false),
+            ("Apache-2.0+", true),
+            ("MPL-2.0+", false),
             ("", false),
         ];
         for (expression, met) in cases {

@@ -1,6 +1,10 @@
 //! `run/endpoints.json`: the addresses in use, for tools and tests that ask for any free port.
 
-use std::{fs, net::SocketAddr, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use disk::{DiskError, Operation};
 use engine::OpenError;
@@ -9,12 +13,16 @@ use serde::Serialize;
 use crate::keys::{KeyError, private_dir};
 
 /// The addresses in use.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Endpoints {
     pub(crate) ledger: SocketAddr,
     pub(crate) ledger_admin: SocketAddr,
     pub(crate) wallet: SocketAddr,
     pub(crate) wallet_admin: SocketAddr,
+    /// Usage, health and metrics.
+    pub(crate) accounting_admin: SocketAddr,
+    /// Where producers connect.
+    pub(crate) accounting_socket: PathBuf,
 }
 
 impl Endpoints {
@@ -24,7 +32,7 @@ impl Endpoints {
     /// If they cannot be written, or others may enter the directory.
     pub(crate) fn write(&self, run: &Path, admin_socket: Option<&Path>) -> Result<(), KeyError> {
         private_dir(run)?;
-        let written = Written { endpoints: *self, admin_socket };
+        let written = Written { endpoints: self, admin_socket };
         let text = serde_json::to_string_pretty(&written).expect("addresses are plain values");
         // Not flushed: the addresses of a machine that lost its power are of no use.
         let (fresh, path) = (run.join("endpoints.json.new"), run.join("endpoints.json"));
@@ -39,7 +47,7 @@ impl Endpoints {
 #[derive(Serialize)]
 struct Written<'a> {
     #[serde(flatten)]
-    endpoints: Endpoints,
+    endpoints: &'a Endpoints,
     /// `null` where no operators' socket could be made.
     admin_socket: Option<&'a Path>,
 }

@@ -6,11 +6,11 @@ use std::{
     sync::Arc,
 };
 
-use engine::LedgerRole;
+use engine::{LedgerRole, UsageRole};
 use server::{
-    Admin, Authority, Chaos, CorrMaker, Front, HttpParams, HttpTelemetry, LedgerPort, LedgerTelemetry,
-    MoneyParts, ProcessTelemetry, Registry, Role, Service, Site, Version, WalletTelemetry, admin_router,
-    ledger_router, serve, wallet_router,
+    AccountingTelemetry, Admin, Authority, Chaos, CorrMaker, Front, HttpParams, HttpTelemetry, LedgerPort,
+    LedgerTelemetry, MoneyParts, ProcessTelemetry, Registry, Role, Service, Site, UsageParts, UsageTelemetry,
+    Version, WalletTelemetry, admin_router, ledger_router, serve, usage_router, wallet_router,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use wire::admin::Target;
@@ -27,7 +27,26 @@ use crate::{
     params::Params,
     readiness::{LedgerReadiness, WalletReadiness},
     start_error::StartError,
+    usage::AccountingState,
+    usage_port::LocalUsage,
 };
+
+/// The series of each role.
+#[derive(Debug, Default)]
+pub(crate) struct Registries {
+    pub(crate) ledger: Registry,
+    pub(crate) wallet: Registry,
+    pub(crate) accounting: Registry,
+}
+
+/// The roles that run on the data plane, and what they feed.
+#[derive(Debug)]
+pub(crate) struct Roles<'a> {
+    pub(crate) ledger: &'a LedgerRole,
+    pub(crate) telemetry: LedgerTelemetry,
+    pub(crate) usage: &'a UsageRole,
+    pub(crate) accounting: AccountingTelemetry,
+}
 
 /// What serves HTTP.
 #[derive(Debug)]
@@ -46,13 +65,15 @@ impl Http {
     pub(crate) async fn start(
         build: &Build,
         params: &Params,
-        role: &LedgerRole,
+        roles: Roles<'_>,
         keyring: caps::Keyring,
-        telemetry: LedgerTelemetry,
-        (ledger_registry, wallet_registry): &(Registry, Registry),
+        registries: &Registries,
         log_key: &str,
     ) -> Result<Self, StartError> {
-        let port: Arc<dyn LedgerPort> = Arc::new(LocalLedger::start(role)?);
+        let Registries { ledger: ledger_registry, wallet: wallet_registry, accounting: usage_registry } =
+            registries;
+        let Roles { ledger, telemetry, usage, accounting } = roles;
+        let port: Arc<dyn LedgerPort> = Arc::new(LocalLedger::start(ledger)?);
         let http = http_params(params);
         let authority = Arc::new(Authority::new(keyring));
         let parts = || MoneyParts {
@@ -63,8 +84,18 @@ impl Http {
         };
         let ledger_role: Arc<dyn Role> = Arc::new(LedgerReadiness { ledger: Arc::clone(&port), telemetry });
         let wallet_role: Arc<dyn Role> = Arc::new(WalletReadiness(Arc::clone(&port)));
+        let usage_telemetry = UsageTelemetry::register(usage_registry, usage.report.memlock_bytes)?;
+        let accounting_role: Arc<dyn Role> =
+            Arc::new(AccountingState::new(usage, Arc::clone(&port), accounting, usage_telemetry));
+        let usage_parts = UsageParts {
+            usage: Arc::new(LocalUsage::start(usage)?),
+            authority: Arc::clone(&authority),
+            clock: Arc::new(HostClock),
+            params: http,
+        };
         let wallet_telemetry = WalletTelemetry::register(wallet_registry)?;
         let ledger_front = front(Service::Ledger, ledger_registry, None, params)?;
+        let usage_front = front(Service::Accounting, usage_registry, None, params)?;
         let wallet_front = front(Service::Wallet, wallet_registry, Some(wallet_telemetry), params)?;
         let desk_roles = vec![
             DeskRole::new(Target::Ledger, &ledger_role, &ledger_front),
@@ -76,6 +107,8 @@ impl Http {
             Ok(admin_router(Arc::new(Admin { role, registry: registry.clone(), process, version })))
         };
         let ledger_admin = admin(ledger_role, ledger_registry, Service::Ledger.name())?;
+        let usage_admin = admin(accounting_role, usage_registry, Service::Accounting.name())?;
+        let usage_routes = usage_admin.merge(usage_router(usage_parts));
         let wallet_admin = admin(wallet_role, wallet_registry, Service::Wallet.name())?;
 
         let (stop, stopping) = watch::channel(false);
@@ -89,9 +122,12 @@ impl Http {
             ledger_admin: open("ledger.admin", params.ledger.admin, ledger_admin, &ledger_front).await?,
             wallet: open("wallet.http", params.wallet.http, wallet_router(parts()), &wallet_front).await?,
             wallet_admin: open("wallet.admin", params.wallet.admin, wallet_admin, &wallet_front).await?,
+            accounting_admin: open("accounting.admin", params.accounting.admin, usage_routes, &usage_front)
+                .await?,
+            accounting_socket: usage.report.socket.clone(),
         };
-        let identity = Identity::new(build, params, role.report.store.epoch, log_key);
-        let desk = AdminDesk::new(identity, endpoints, port, Arc::clone(&role.board), desk_roles);
+        let identity = Identity::new(build, params, ledger.report.store.epoch, log_key);
+        let desk = AdminDesk::new(identity, endpoints.clone(), port, Arc::clone(&ledger.board), desk_roles);
         let admin_socket = AdminSocket::open(params, desk, &mut serving, stopping);
         endpoints.write(&params.data_dir.join("run"), admin_socket.as_deref())?;
         Ok(Self { endpoints, admin_socket, stop, serving })

@@ -26,6 +26,8 @@ mod signals;
 mod start_error;
 mod terminal;
 mod token;
+mod usage;
+mod usage_port;
 
 pub use cli::{Build, main};
 pub use config::{Origin, Problem, Problems, Settings};

@@ -77,6 +77,8 @@ pub struct AccountingParams {
     pub shards: u16,
     /// Label sets of one shard at most.
     pub label_limit: u32,
+    /// What runs the shards' loops.
+    pub executor: engine::Executor,
 }
 
 /// The wallet role.
@@ -146,6 +148,10 @@ fn relations(settings: &Settings) -> Vec<Problem> {
     if 86_400_000 % settings.number::<u32>("accounting.window_millis") != 0 {
         wrong("accounting.window_millis", "a day must be whole windows".into());
     }
+    let small_segments = settings.number::<u32>("ledger.segment_mib") < 4;
+    if small_segments && settings.number::<u32>("accounting.label_limit") > 2_048 {
+        wrong("accounting.label_limit", "over 2048, a slice needs `ledger.segment_mib` of 4".into());
+    }
     for (index, key) in LISTENERS.into_iter().enumerate() {
         let address = settings.address(key);
         let taken = LISTENERS[..index].iter().find(|other| settings.address(other) == address);
@@ -189,6 +195,11 @@ fn accounting_params(settings: &Settings) -> AccountingParams {
         window_millis: settings.number("accounting.window_millis"),
         shards: settings.number("accounting.shards"),
         label_limit: settings.number("accounting.label_limit"),
+        executor: match settings.text("accounting.executor") {
+            "glommio" => engine::Executor::Ring,
+            "epoll" => engine::Executor::Epoll,
+            _ => engine::Executor::Auto,
+        },
     }
 }
 
@@ -257,6 +268,8 @@ mod tests {
             let error = params(&[flag]).unwrap_err().to_string();
             assert!(error.contains(expected), "{error:?} does not contain {expected:?}");
         }
+        let slices = params(&["accounting.label_limit=4096", "ledger.segment_mib=1"]).unwrap_err();
+        assert!(slices.to_string().contains("a slice needs `ledger.segment_mib`"), "{slices}");
         let all = params(&["profile=micronode", "environment=production", "ledger.origin="]).unwrap_err();
         assert_eq!(all.0.len(), 3, "{all}");
     }

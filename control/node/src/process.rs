@@ -2,14 +2,17 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use engine::{Birth, Direct, LedgerParams, LedgerRole, StoreParams, Wanted, cores, plan, wall};
+use engine::{
+    Birth, Direct, LedgerParams, LedgerRole, Placement, StoreParams, UsageError, UsageRole, Wanted, cores,
+    plan, wall,
+};
 use model::LedgerId;
-use server::{LedgerTelemetry, Registry};
+use server::{AccountingTelemetry, LedgerTelemetry};
 
 use crate::{
     cli::Build,
     descriptors,
-    http::Http,
+    http::{Http, Registries, Roles},
     keys::{KeyError, Keys, own_dir, private_dir, random},
     logging,
     observer::TelemetryObserver,
@@ -17,6 +20,7 @@ use crate::{
     signals::Signals,
     start_error::StartError,
     terminal, token,
+    usage::{ExportObserver, usage_params},
 };
 
 /// Runs the node until SIGTERM or SIGINT.
@@ -43,10 +47,12 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     let vkey = signer.verifier().to_string();
     token::tell_log_key(&keys, &vkey)?;
     drop(keys);
-    let registries = (Registry::new(), Registry::new());
-    let telemetry = LedgerTelemetry::register(&registries.0)?;
+    let registries = Registries::default();
+    let telemetry = LedgerTelemetry::register(&registries.ledger)?;
     let observer = Box::new(TelemetryObserver(telemetry.clone()));
-    let role = LedgerRole::start(&ledger_params(params), &birth()?, signer, observer)?;
+    let placement =
+        plan(&cores(), Wanted { shards: params.accounting.shards, committer: params.ledger.core });
+    let role = LedgerRole::start(&ledger_params(params, &placement), &birth()?, signer, observer)?;
     let (store, io) = (&role.report.store, role.report.backend.kind);
     tracing::info!(
         report = ?role.report,
@@ -54,11 +60,14 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
         store.created,
         store.frames
     );
+    let accounting = AccountingTelemetry::register(&registries.accounting)?;
+    let usage = start_usage(params, placement, &role, &accounting)?;
+    let roles = Roles { ledger: &role, telemetry, usage: &usage, accounting };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(control_threads()).enable_all().build()?;
     let served: Result<(), StartError> = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let http = Http::start(build, params, &role, keyring, telemetry, &registries, &vkey).await?;
+        let http = Http::start(build, params, roles, keyring, &registries, &vkey).await?;
         http.announce(&params.data_dir, &vkey);
         let signal = signals.first().await;
         tracing::info!("{signal}: no new requests, what was taken is finished");
@@ -66,6 +75,11 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
         Ok(())
     });
     runtime.shutdown_timeout(Duration::from_secs(1));
+    // What was counted goes into the ledger before that stops.
+    let drained = usage.stop();
+    if !drained {
+        tracing::warn!("some usage is not in the ledger; producers that kept it send it again");
+    }
     let clean = role.stop();
     tracing::info!("stopped clean={clean}");
     served.map(|()| clean)
@@ -86,9 +100,27 @@ fn birth() -> Result<Birth, KeyError> {
     })
 }
 
-fn ledger_params(params: &Params) -> LedgerParams {
+fn start_usage(
+    params: &Params,
+    placement: Placement,
+    ledger: &LedgerRole,
+    telemetry: &AccountingTelemetry,
+) -> Result<UsageRole, StartError> {
+    let secret = u64::from_le_bytes(*random()?.first_chunk().expect("32 bytes hold 8"));
+    let usage = usage_params(params, placement.shards, secret).map_err(UsageError::from)?;
+    let observer = || Box::new(ExportObserver(telemetry.clone())) as Box<dyn engine::UsageObserver>;
+    let role = UsageRole::start(&usage, &ledger.slices, &ledger.reads, observer)?;
+    let executor = if role.report.is_ring { "glommio" } else { "epoll" };
+    tracing::info!(
+        report = ?role.report,
+        "accounting opened executor={executor} restored_slices={}",
+        role.report.restored
+    );
+    Ok(role)
+}
+
+fn ledger_params(params: &Params, placement: &Placement) -> LedgerParams {
     let ledger = &params.ledger;
-    let placement = plan(&cores(), Wanted { shards: params.accounting.shards, committer: ledger.core });
     LedgerParams {
         store: StoreParams {
             directory: params.data_dir.join("ledger"),
@@ -104,7 +136,7 @@ fn ledger_params(params: &Params) -> LedgerParams {
         spin: ledger.spin,
         batch_max_entries: ledger.batch_max_entries,
         ingress: ledger.ingress,
-        slice_lanes: 0,
+        slice_lanes: usize::from(params.accounting.shards),
         max_forward_jump: ledger.max_forward_jump,
     }
 }

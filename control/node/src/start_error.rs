@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, net::SocketAddr};
 
-use engine::OpenError;
+use engine::{OpenError, UsageError};
 
 use crate::keys::KeyError;
 
@@ -13,6 +13,8 @@ pub(crate) enum StartError {
     Keys(#[from] KeyError),
     #[error("{0}")]
     Ledger(#[from] OpenError),
+    #[error("{0}")]
+    Usage(#[from] UsageError),
     #[error("{0}")]
     Http(#[from] server::ServerError),
     #[error("{0}")]
@@ -29,6 +31,7 @@ impl StartError {
         match self {
             Self::Keys(error) => error.exit_code(),
             Self::Ledger(error) => error.exit_code(),
+            Self::Usage(error) => error.exit_code(),
             Self::Name(_) => 2,
             Self::Http(_) => 70,
             Self::Listen { error, .. } => cannot_listen(error).0,

@@ -34,6 +34,7 @@ mod tests;
 mod tlog_proof;
 mod unread;
 mod usage_routes;
+mod usage_telemetry;
 mod wallet_routes;
 
 pub use admin::{Admin, Readiness, Role, admin_router};
@@ -53,4 +54,5 @@ pub use service::{Service, Version};
 pub use site::{Front, Site};
 pub use telemetry::{AccountingTelemetry, LedgerTelemetry, WalletTelemetry};
 pub use usage_routes::{UsageParts, usage_router};
+pub use usage_telemetry::{Counts, UsageNumbers, UsageTelemetry};
 pub use wallet_routes::wallet_router;

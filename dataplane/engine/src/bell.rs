@@ -32,6 +32,14 @@ impl Bell {
         Ok(Self { asleep: AtomicBool::new(false), doorbell: Arc::new(Doorbell::new()?) })
     }
 
+    /// The same for a waiter that can only wait on sockets.
+    ///
+    /// # Errors
+    /// If the process has no descriptor left.
+    pub fn over_socket() -> Result<Self, DiskError> {
+        Ok(Self { asleep: AtomicBool::new(false), doorbell: Arc::new(Doorbell::over_socket()?) })
+    }
+
     /// Wakes the waiter if it sleeps. Called after the queue was filled.
     pub fn ring(&self) {
         fence(Ordering::SeqCst);

@@ -16,6 +16,8 @@ use wire::{
     ReadAsk, ReadCall, StoredEntry,
 };
 
+mod slices;
+
 use crate::{
     bell::Bell,
     checkpointer::Checkpointer,
@@ -336,6 +338,7 @@ impl Follower {
                 Found::Inclusion(proof)
             }
             ReadAsk::Consistency { from, to } => Found::Consistency(self.consistency(*from, *to)),
+            ReadAsk::Slices { after, since } => Found::Slices(self.slices(*after, *since)?),
         };
         Ok(Some(found))
     }

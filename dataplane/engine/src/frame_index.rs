@@ -15,6 +15,8 @@ use wire::Root;
 const BODY_BYTES: usize = 64;
 const ROW_BYTES: usize = 72;
 const ROW_BYTES_U64: u64 = 72;
+/// Set beside a row's count if the frame carries slices.
+const SLICES_FLAG: u64 = 1 << 31;
 
 /// Why a row cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,8 @@ pub struct FrameRow {
     pub at: Timestamp,
     /// The root after it.
     pub root: [u8; 32],
+    /// Whether there are slices among its entries.
+    pub has_slices: bool,
 }
 
 impl FrameRow {
@@ -56,7 +60,8 @@ impl FrameRow {
         let mut row = [0; BODY_BYTES];
         let (front, root) = row.split_at_mut(32);
         root.copy_from_slice(&self.root);
-        let place = u64::from(self.segment) << 32 | u64::from(self.count);
+        let flag = if self.has_slices { SLICES_FLAG } else { 0 };
+        let place = u64::from(self.segment) << 32 | flag | u64::from(self.count);
         let words = [self.first_seq.0, place, self.offset, self.at.0];
         for (bytes, word) in front.as_chunks_mut::<8>().0.iter_mut().zip(words) {
             *bytes = word.to_le_bytes();
@@ -73,11 +78,12 @@ impl FrameRow {
         root.copy_from_slice(tail);
         Self {
             first_seq: Seq(first_seq),
-            count: u32::try_from(place & 0xffff_ffff).expect("masked"),
+            count: u32::try_from(place & (SLICES_FLAG - 1)).expect("masked"),
             segment: u32::try_from(place >> 32).expect("shifted"),
             offset,
             at: Timestamp(at),
             root,
+            has_slices: place & SLICES_FLAG != 0,
         }
     }
 }
@@ -236,6 +242,39 @@ impl FrameIndex {
         Ok(self.find(Seq(size))?.filter(|(_, row)| row.last_seq() == Seq(size)).map(|(_, row)| row.root))
     }
 
+    /// The number of the first frame of `since` or later; as many as there are if none is.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn first_at(&self, since: Timestamp) -> Result<u64, IndexError> {
+        let (mut low, mut high) = (0, self.count());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.row(middle)? {
+                Some(row) if row.at < since => low = middle + 1,
+                Some(_) | None => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// The first `most` frames from number `from` on that carry slices, with their numbers.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn with_slices(&self, from: u64, most: usize) -> Result<Vec<(u64, FrameRow)>, IndexError> {
+        let mut found = Vec::new();
+        for number in from..self.count() {
+            if let Some(row) = self.row(number)?.filter(|row| row.has_slices) {
+                found.push((number, row));
+            }
+            if found.len() == most {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     fn row(&self, number: u64) -> Result<Option<FrameRow>, IndexError> {
         if number >= self.rows {
             let waiting = usize::try_from(number - self.rows).unwrap_or(usize::MAX);
@@ -264,6 +303,7 @@ mod tests {
             offset: first_seq * 4096,
             at: Timestamp(first_seq),
             root: [u8::try_from(first_seq).unwrap(); 32],
+            has_slices: first_seq == 7,
         }
     }
 
@@ -288,6 +328,9 @@ mod tests {
             let found = index.find(Seq(seq)).unwrap().map(|(_, row)| row.first_seq.0);
             assert_eq!(found, expected, "seq {seq}");
         }
+        assert_eq!([0, 2, 3, 8].map(|at| index.first_at(Timestamp(at)).unwrap()), [0, 1, 2, 3]);
+        let slices = [0, 2, 3].map(|from| index.with_slices(from, 9).unwrap());
+        assert_eq!(slices, [vec![(2, row(7, 3))], vec![(2, row(7, 3))], vec![]]);
         let seqs: Vec<u64> = index.roots(Seq(1), 10).unwrap().iter().map(|root| root.seq.0).collect();
         assert_eq!(seqs, [6, 9]);
         assert_eq!(index.roots(Seq(0), 1).unwrap().len(), 1);

@@ -24,6 +24,7 @@ mod source;
 mod status_board;
 mod store;
 mod tile_files;
+mod usage;
 
 pub use bell::Bell;
 pub use clock::{monotonic, wall};
@@ -40,3 +41,7 @@ pub use source::{Ends, Inlet, Source, source};
 pub use status_board::StatusBoard;
 pub use store::{Birth, OpenError, OpenReport, Replay, ReplayError, Segments, Store, StoreParams, is_ledger};
 pub use tile_files::TileFiles;
+pub use usage::{
+    AcceptorBoard, CloseReason, Executor, SHARD_REFUSALS, ShardBoard, ShardStatus, SocketCounters,
+    SocketError, UsageError, UsageObserver, UsageParams, UsageReport, UsageRole,
+};

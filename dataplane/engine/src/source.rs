@@ -4,7 +4,7 @@
 //! Leaves to others: what is asked (`wire`), in which order sources are served (`intake`).
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicUsize, Ordering},
 };
 
@@ -31,6 +31,8 @@ struct Shared<Q, A> {
     open: AtomicUsize,
     capacity: usize,
     answer_bell: Bell,
+    /// Rung instead of it.
+    asker_bell: OnceLock<Arc<Bell>>,
 }
 
 /// Both ends of a source.
@@ -48,6 +50,7 @@ pub fn source<Q, A>(capacity: usize, bell: Arc<Bell>) -> Result<Ends<Q, A>, disk
         open: AtomicUsize::new(0),
         capacity,
         answer_bell: Bell::new()?,
+        asker_bell: OnceLock::new(),
     });
     Ok((Source { shared: Arc::clone(&shared), bell }, Inlet { shared }))
 }
@@ -98,6 +101,15 @@ impl<Q, A> Source<Q, A> {
         &self.shared.answer_bell
     }
 
+    /// Lets answers ring `bell` from now on, for an asker that waits for other things as well. Said
+    /// once, before the first question.
+    ///
+    /// # Panics
+    /// If it was said before.
+    pub fn answers_to(&self, bell: Arc<Bell>) {
+        assert!(self.shared.asker_bell.set(bell).is_ok(), "a source has one asker");
+    }
+
     /// Questions that have no answer taken yet.
     #[must_use]
     pub fn depth(&self) -> usize {
@@ -134,7 +146,7 @@ impl<Q, A> Inlet<Q, A> {
 
     /// Wakes the asker once for all answers given since.
     pub fn ring(&self) {
-        self.shared.answer_bell.ring();
+        self.shared.asker_bell.get().map_or(&self.shared.answer_bell, |bell| bell).ring();
     }
 
     /// Questions that have no answer taken yet, and how many may be.

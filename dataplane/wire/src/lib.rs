@@ -14,4 +14,4 @@ pub use ledger::{
     AccountState, Answer, Ask, Call, CallId, Checkpoint, Committed, EntryProof, Group, Health,
     InclusionProof, Root, Status, StoredEntry,
 };
-pub use read::{Found, ROOTS_MAX, ReadAnswer, ReadAsk, ReadCall};
+pub use read::{Found, ROOTS_MAX, ReadAnswer, ReadAsk, ReadCall, SLICE_PAGE_BYTES, SlicePage};

@@ -1,11 +1,13 @@
 //! What is asked of the reader: the durable view, entries, roots and proofs.
 
-use model::{AccountName, Asset, Reason, Seq};
+use model::{AccountName, Asset, Reason, Seq, Slice, Timestamp};
 
 use crate::{AccountState, CallId, Checkpoint, EntryProof, InclusionProof, Root, StoredEntry};
 
 /// Roots of one answer at most.
 pub const ROOTS_MAX: usize = 1_000;
+/// Bytes of slice bodies after which a page of slices is full.
+pub const SLICE_PAGE_BYTES: usize = 4 << 20;
 
 /// A question with its id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,14 @@ pub enum ReadAsk {
         /// The larger size.
         to: u64,
     },
+    /// Slices of usage after `after`, in order, a page at a time: all that were taken at `since` or
+    /// later, and before that the last one of each stream that has no later one.
+    Slices {
+        /// Exclusive; zero to begin with, then `SlicePage::next`.
+        after: Seq,
+        /// Ledger time.
+        since: Timestamp,
+    },
 }
 
 /// An answer with the id of its question.
@@ -76,6 +86,17 @@ pub enum Found {
     Inclusion(Option<InclusionProof>),
     /// The path.
     Consistency(Option<Vec<[u8; 32]>>),
+    /// Slices.
+    Slices(SlicePage),
     /// No answer can be given, and why.
     Refused(Reason),
+}
+
+/// Some slices, in the ledger's order.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct SlicePage {
+    /// The slices with their bodies.
+    pub slices: Vec<(Slice, Vec<u8>)>,
+    /// Where the next page begins; `None` if this is the last one.
+    pub next: Option<Seq>,
 }

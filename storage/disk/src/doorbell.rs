@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use crate::error::{DiskError, Operation};
 
@@ -14,11 +15,13 @@ use crate::error::{DiskError, Operation};
 #[expect(clippy::host_endian_bytes, reason = "the kernel on this host reads it, nothing stores it")]
 const ONE_RING: [u8; 8] = 1_u64.to_ne_bytes();
 
-/// An eventfd that many threads ring and one waits on.
+/// An eventfd, or a pair of sockets, that many threads ring and one waits on.
 #[derive(Debug)]
 pub struct Doorbell {
     /// Blocking, because a ring would otherwise complete a read of it at once with `EAGAIN`.
     fd: OwnedFd,
+    /// Where it is rung, if not at the same descriptor.
+    rung: Option<OwnedFd>,
 }
 
 impl Doorbell {
@@ -29,7 +32,18 @@ impl Doorbell {
     pub fn new() -> Result<Self, DiskError> {
         let fd = eventfd(0, EventfdFlags::CLOEXEC)
             .map_err(|errno| DiskError::Kernel { operation: Operation::Doorbell, errno })?;
-        Ok(Self { fd })
+        Ok(Self { fd, rung: None })
+    }
+
+    /// A silent doorbell for a waiter that can only wait on sockets. It must be rung only while the
+    /// waiter sleeps (as a queue's owner decides): rings that are not drained fill the socket.
+    ///
+    /// # Errors
+    /// If the process has no descriptor left.
+    pub fn over_socket() -> Result<Self, DiskError> {
+        let pair = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
+        let (rung, fd) = pair.map_err(|errno| DiskError::Kernel { operation: Operation::Doorbell, errno })?;
+        Ok(Self { fd, rung: Some(rung) })
     }
 
     /// Wakes the waiter, now or when it next waits.
@@ -39,13 +53,13 @@ impl Doorbell {
     /// that is drained before 2^64 rings.
     pub fn ring(&self) {
         loop {
-            match rustix::io::write(&self.fd, &ONE_RING) {
+            match rustix::io::write(self.rung.as_ref().unwrap_or(&self.fd), &ONE_RING) {
                 Ok(written) => {
-                    assert_eq!(written, 8, "an eventfd takes a whole counter");
+                    assert_eq!(written, 8, "a doorbell takes a whole ring");
                     return;
                 }
                 Err(Errno::INTR) => {}
-                Err(errno) => panic!("an owned eventfd takes a ring: {errno}"),
+                Err(errno) => panic!("an owned doorbell takes a ring: {errno}"),
             }
         }
     }
@@ -57,14 +71,15 @@ impl Doorbell {
         if !self.wait(Some(Timespec { tv_sec: 0, tv_nsec: 0 })) {
             return false;
         }
-        let mut counter = [0_u8; 8];
-        match rustix::io::read(&self.fd, &mut counter) {
+        // An eventfd gives its counter, a socket as many rings as lie there.
+        let mut rings = [0_u8; 64];
+        match rustix::io::read(&self.fd, &mut rings) {
             Ok(read) => {
-                assert_eq!(read, 8, "an eventfd gives a whole counter");
+                assert!(read > 0, "the ringing end is owned and open");
                 true
             }
             Err(Errno::INTR) => false,
-            Err(errno) => panic!("an owned eventfd gives its counter: {errno}"),
+            Err(errno) => panic!("an owned doorbell gives its rings: {errno}"),
         }
     }
 
@@ -92,12 +107,14 @@ mod tests {
 
     #[test]
     fn rings_add_up_and_are_drained_once() {
-        let doorbell = Doorbell::new().expect("a descriptor is left");
-        assert!(!doorbell.drain());
-        doorbell.ring();
-        doorbell.ring();
-        assert!(doorbell.wait(None));
-        assert!(doorbell.drain());
-        assert!(!doorbell.drain());
+        for doorbell in [Doorbell::new(), Doorbell::over_socket()] {
+            let doorbell = doorbell.expect("a descriptor is left");
+            assert!(!doorbell.drain());
+            doorbell.ring();
+            doorbell.ring();
+            assert!(doorbell.wait(None));
+            assert!(doorbell.drain());
+            assert!(!doorbell.drain());
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! - [`Ring`]: one `io_uring` for one thread. [`Pwrite`]: the same surface on `pwritev2`.
 //!   [`Backend`] picks between them and says why.
 //! - [`Doorbell`]: wakes the thread that waits on a backend.
+//! - [`adopt`]: gives a socket to a library that takes raw descriptors only.
 //! - [`DirectoryLock`]: one writer for each data directory.
 //!
 //! **Invariant:** a buffer moves into a backend with its operation and comes back with the
@@ -16,6 +17,7 @@
 //!
 //! It does not retry, does not log and does not decide: a failed or short write is a value.
 
+mod adopt;
 mod backend;
 mod buffer;
 mod completion;
@@ -33,6 +35,7 @@ mod pwrite;
 mod ring;
 mod setup;
 
+pub use adopt::adopt;
 pub use backend::{Backend, BackendKind, BackendReport, Io};
 pub use buffer::{ALIGNMENT_BYTES, AlignedBuf};
 pub use completion::{Completion, Token};

@@ -108,10 +108,12 @@ impl Ledger {
     /// Where a stream of slices stands.
     #[must_use]
     pub fn stream(&self, id: &[u8; 16]) -> Option<StreamView> {
-        self.streams.find(id).map(|stream| {
-            let link = stream.last();
-            StreamView { number: stream.number(), digest: link.digest, seq: link.seq }
-        })
+        self.streams.find(id).map(Stream::view)
+    }
+
+    /// Where every stream of slices stands, in the order in which they began.
+    pub fn streams(&self) -> impl Iterator<Item = StreamView> + '_ {
+        self.streams.rows().iter().map(Stream::view)
     }
 
     /// Names that are open.

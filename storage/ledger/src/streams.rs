@@ -50,6 +50,11 @@ impl Stream {
         remembered.then(|| self.links[place(number)])
     }
 
+    pub(crate) fn view(&self) -> StreamView {
+        let link = self.last();
+        StreamView { number: self.number, digest: link.digest, seq: link.seq }
+    }
+
     pub(crate) fn last(&self) -> Link {
         self.link(self.number).expect("a stream has at least one slice")
     }

@@ -119,7 +119,17 @@ static ACCOUNTING: &[Key] = &[
         "Milliseconds of a window; a day must be whole windows.",
     ),
     integer("accounting.shards", (1, 64), 1, "Shards, each with a core of its own where there are enough."),
-    integer("accounting.label_limit", (16, 8_192), 2_048, "Label sets of one shard at most."),
+    integer(
+        "accounting.label_limit",
+        (16, 8_192),
+        2_048,
+        "Label sets of one shard at most; over 2048 needs `ledger.segment_mib` of 4.",
+    ),
+    word(
+        "accounting.executor",
+        &["auto", "glommio", "epoll"],
+        "What runs the shards' loops. `auto`: glommio on a ring where the kernel gives one, else epoll.",
+    ),
 ];
 
 static WALLET: &[Key] = &[

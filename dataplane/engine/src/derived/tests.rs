@@ -23,6 +23,7 @@ fn fill(derived: &mut Derived, count: u64) -> Tree {
             offset: seq * 4096,
             at: Timestamp(seq),
             root: tree.root(),
+            has_slices: false,
         });
     }
     derived.flush();

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use disk::DiskError;
 use journal::{Checkpoint, Frame, FrameHash, FrameHeader, FrameKey, FrameNumber, Position, Superblock};
 use ledger::{Hash, HashKind, Ledger, Tree};
-use model::{BatchError, BatchView, Seq, Timestamp};
+use model::{BatchError, BatchView, RecordRef, Seq, Timestamp};
 
 use super::{
     StoreParams,
@@ -152,9 +152,7 @@ impl Replay {
         frame_bytes: usize,
         leaves: &[Hash],
     ) -> Result<(), ReplayError> {
-        if header.count > 0 {
-            self.take_records(header, payload, leaves)?;
-        }
+        let has_slices = header.count > 0 && self.take_records(header, payload, leaves)?;
         if self.tree.size() != header.tree_size || self.tree.root() != header.root {
             return Err(ReplayError::Root { size: header.tree_size });
         }
@@ -166,6 +164,7 @@ impl Replay {
                 offset: header.position.offset,
                 at: header.at,
                 root: header.root,
+                has_slices,
             });
         }
         self.last = Some(LastFrame {
@@ -182,18 +181,21 @@ impl Replay {
         Ok(())
     }
 
+    /// Takes the records and says whether there are slices among them.
     fn take_records(
         &mut self,
         header: &FrameHeader,
         payload: &[u8],
         leaves: &[Hash],
-    ) -> Result<(), ReplayError> {
+    ) -> Result<bool, ReplayError> {
         let batch = BatchView::parse(payload)?;
         if usize::try_from(header.count) != Ok(batch.count()) {
             return Err(ReplayError::Count { header: header.count, payload: batch.count() });
         }
+        let mut has_slices = false;
         for (index, record) in batch.iter().enumerate() {
             let record = record?;
+            has_slices |= matches!(record, RecordRef::Slice(..));
             self.ledger.apply_record(&record)?;
             let leaf = match leaves.get(index) {
                 Some(leaf) => *leaf,
@@ -202,7 +204,7 @@ impl Replay {
             self.tree.push(leaf);
             self.derived.push_leaf(leaf);
         }
-        Ok(())
+        Ok(has_slices)
     }
 
     /// Writes the derived files out.
