@@ -55,7 +55,7 @@ pub use proof::{
     HashSource, PATH_HASHES_MAX, ProofError, consistency_path, inclusion_path, root_of_inclusion,
     verify_consistency, verify_inclusion,
 };
-pub use receipt::{Receipt, ReceiptError, Verified, verify_receipt};
+pub use receipt::{Receipt, ReceiptError, Verified, verify_receipt, verify_receipt_under};
 pub use streams::{RECENT_SLICES, StreamView};
 pub use tile::{TILE_BYTES, TILE_HASHES, Tile, TileSpan, filled_tiles};
 pub use tlog_proof::TlogProof;

@@ -75,6 +75,15 @@ pub struct Verified {
 /// # Errors
 /// Says which of them does not hold.
 pub fn verify_receipt(receipt: &Receipt<'_>, log: &NoteVerifier) -> Result<Verified, ReceiptError> {
+    verify_receipt_under(receipt, open_checkpoint(receipt.checkpoint, log)?)
+}
+
+/// The same for many receipts under one checkpoint: `head` is what `open_checkpoint` gave for it,
+/// so its signature is checked once. The receipt's own checkpoint is not read.
+///
+/// # Errors
+/// Says which of them does not hold.
+pub fn verify_receipt_under(receipt: &Receipt<'_>, head: TreeHead) -> Result<Verified, ReceiptError> {
     let fields = LeafFields::parse(receipt.leaf_data).ok_or(ReceiptError::Leaf)?;
     let LeafSides { amount, asset, debit, credit } = fields.sides.ok_or(ReceiptError::Leaf)?;
     let committed = match receipt.opened.which {
@@ -86,7 +95,6 @@ pub fn verify_receipt(receipt: &Receipt<'_>, log: &NoteVerifier) -> Result<Verif
     }
     let index = fields.head.seq.leaf_index().ok_or(ReceiptError::Leaf)?;
     let leaf = fields.hash.leaf(receipt.leaf_data);
-    let head = open_checkpoint(receipt.checkpoint, log)?;
     verify_inclusion(fields.hash, &leaf, index, head.size, receipt.path, &head.root)?;
     Ok(Verified {
         seq: fields.head.seq,

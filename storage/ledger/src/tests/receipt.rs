@@ -11,6 +11,7 @@ use super::{
 use crate::{
     Hash, HashKind, LeafFields, NoteError, NoteSigner, NoteVerifier, OpenedSide, Params, ProofError, Receipt,
     ReceiptError, TreeHead, Which, inclusion_path, leaf_data, sign_checkpoint, verify_receipt,
+    verify_receipt_under,
 };
 
 struct Held {
@@ -67,6 +68,17 @@ fn a_receipt_proves_its_side_to_whoever_has_the_key() {
             assert_eq!((verified.side.balance.units(), verified.side.account_seq), (balance, 2));
         }
     }
+}
+
+#[test]
+fn many_receipts_need_one_look_at_their_checkpoint() {
+    let held = held(HashKind::Sha256, Which::Debit);
+    let head = crate::open_checkpoint(&held.checkpoint, &held.log).unwrap();
+    let receipt = Receipt { checkpoint: "", ..held.receipt() };
+    assert_eq!(verify_receipt_under(&receipt, head.clone()), verify_receipt(&held.receipt(), &held.log));
+    let other = TreeHead { root: [0; 32], ..head };
+    let mismatch = Err(ReceiptError::Proof(ProofError::RootMismatch));
+    assert_eq!(verify_receipt_under(&receipt, other), mismatch);
 }
 
 #[test]
