@@ -3,6 +3,7 @@
 //! Needs `macronode` beside the test binary, as `cargo xtask test` builds it. A test that this host
 //! has no means for says `not run: NAME: REASON`, and the test command counts it by name.
 
+mod demo;
 mod full;
 mod kills;
 mod operators;

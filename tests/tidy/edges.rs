@@ -67,7 +67,8 @@ const EDGES: [(&str, &[&str]); 24] = [
 ];
 
 /// Outside crates that one or few of ours may name: what touches the kernel, HTTP, keys, bytes.
-const FENCES: [(&str, &[&str]); 19] = [
+const FENCES: [(&str, &[&str]); 20] = [
+    ("indicatif", &["node"]),
     ("glommio", &["engine"]),
     ("io-uring", &["disk"]),
     ("axum", &["server"]),

@@ -9,6 +9,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
     config::{Problems, Settings, page, template},
+    demo,
     params::Params,
     process, terminal,
 };
@@ -50,6 +51,8 @@ enum Command {
         #[command(subcommand)]
         action: ConfigAction,
     },
+    /// Shows and checks it: a node under traffic, killed in the middle, every receipt verified.
+    Demo(demo::Options),
 }
 
 #[derive(Debug, Subcommand)]
@@ -77,6 +80,10 @@ pub fn main(build: &Build) -> ExitCode {
     let file = config.as_deref();
     match command.unwrap_or(Command::Run) {
         Command::Config { action } => settings(build, action, file, &set),
+        Command::Demo(options) => match load(file, &set) {
+            Ok((_, params)) => demo::run(options, &demo::Passed::new(config, set, params.accounting.shards)),
+            Err(problems) => refuse(build, &problems),
+        },
         Command::Run => match load(file, &set) {
             Ok((_, params)) => process::run(build, &params),
             Err(problems) => refuse(build, &problems),

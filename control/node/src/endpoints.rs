@@ -1,19 +1,21 @@
 //! `run/endpoints.json`: the addresses in use, for tools and tests that ask for any free port.
 
 use std::{
-    fs,
+    fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use disk::{DiskError, Operation};
 use engine::OpenError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::keys::{KeyError, private_dir};
 
+const FILE: &str = "endpoints.json";
+
 /// The addresses in use.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Endpoints {
     pub(crate) ledger: SocketAddr,
     pub(crate) ledger_admin: SocketAddr,
@@ -35,11 +37,24 @@ impl Endpoints {
         let written = Written { endpoints: self, admin_socket };
         let text = serde_json::to_string_pretty(&written).expect("addresses are plain values");
         // Not flushed: the addresses of a machine that lost its power are of no use.
-        let (fresh, path) = (run.join("endpoints.json.new"), run.join("endpoints.json"));
+        let (fresh, path) = (run.join("endpoints.json.new"), run.join(FILE));
         fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, &path)).map_err(|error| {
             let errno = rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO);
             KeyError::from(OpenError::from(DiskError::File { operation: Operation::Write, path, errno }))
         })
+    }
+
+    /// Reads those of a running node; `None` while there are none.
+    pub(crate) fn read(run: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs::read(run.join(FILE)).ok()?).ok()
+    }
+
+    /// Takes those of a node that is gone away.
+    pub(crate) fn clear(run: &Path) -> io::Result<()> {
+        match fs::remove_file(run.join(FILE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod banner;
 mod cli;
 mod clock;
 mod config;
+mod demo;
 mod descriptors;
 mod endpoints;
 mod http;
