@@ -29,8 +29,19 @@ const PORTS: [(&str, &str); 5] = [
 /// The tools that blocks build and start; the tests' are built already.
 const TOOLS: [&str; 2] = ["ronctl", "ron-ledgerctl"];
 
-/// The words with which the README marks a part that this version does not serve.
-const NOT_SERVED: &str = "not served in this version";
+/// Blocks that must have been walked.
+const WALKED: [&str; 10] = [
+    "Money",
+    "Again",
+    "Refusals",
+    "Proof",
+    "Offline",
+    "Usage",
+    "Health",
+    "Audit",
+    "Pull the plug",
+    "Afterwards",
+];
 
 /// One block of the tour.
 #[derive(Debug)]
@@ -39,24 +50,21 @@ struct Block {
     name: String,
     /// What is to be pasted.
     script: String,
-    /// Whether its paragraph says that this version does not serve it.
-    is_served: bool,
 }
 
 /// The fenced `sh` blocks of the tour.
 fn blocks(readme: &str) -> Vec<Block> {
     let (_, tour) = readme.split_once("\n## A tour of five minutes\n").expect("the README has a tour");
     let tour = tour.split("\n## ").next().expect("a section");
-    let (mut name, mut is_served) = (String::new(), true);
+    let mut name = String::new();
     let mut blocks = Vec::new();
     let mut parts = tour.split("```");
     while let (Some(prose), Some(fenced)) = (parts.next(), parts.next()) {
         for line in prose.lines().filter(|line| line.starts_with("**")) {
             name = line[2..].split("**").next().expect("a bold word").trim_end_matches('.').to_owned();
-            is_served = !line.contains(NOT_SERVED);
         }
         let script = fenced.strip_prefix("sh\n").expect("the tour's blocks are `sh`");
-        blocks.push(Block { name: name.clone(), script: script.to_owned(), is_served });
+        blocks.push(Block { name: name.clone(), script: script.to_owned() });
     }
     blocks
 }
@@ -141,6 +149,12 @@ fn check(block: &str, printed: &str, walk: &Walk) {
             assert!(printed.contains("\"roots\":[{"), "{printed}");
             proof_verifies(&walk.home, &walk.data());
         }
+        "Offline" => assert!(printed.contains(" holds: entry "), "{printed}"),
+        "Usage" => {
+            assert_eq!(documents[0]["results"][0]["outcome"], "ok", "{printed}");
+            assert_eq!(documents[1]["windows"][0]["totals"]["bytes_out"], 4096, "{printed}");
+        }
+        "Audit" => assert!(printed.contains("clean: nothing was found"), "{printed}"),
         "Health" => {
             assert_eq!(documents.first().expect("readiness")["ready"], true, "{printed}");
             assert!(printed.contains("ledger_commit_latency_seconds_count "), "{printed}");
@@ -161,7 +175,7 @@ async fn the_tour_of_the_readme_is_true() {
     let walk = Walk { home: scratch.path().into(), prelude };
     let mut node = RunningNode::start(&walk.data()).await;
     let mut walked = Vec::new();
-    for block in blocks.filter(|block| block.is_served) {
+    for block in blocks {
         if block.name == "Pull the plug" {
             assert_eq!(block.script, "pkill -9 -x macronode\n");
             node.kill();
@@ -173,7 +187,7 @@ async fn the_tour_of_the_readme_is_true() {
         }
         walked.push(block.name);
     }
-    for name in ["Money", "Again", "Refusals", "Proof", "Health", "Pull the plug", "Afterwards"] {
+    for name in WALKED {
         assert!(walked.iter().any(|walked| walked == name), "{name} not in {walked:?}");
     }
 }
@@ -215,13 +229,15 @@ async fn what_the_banner_offers_can_be_pasted() {
 #[test]
 fn canary_a_block_that_is_not_true_is_seen() {
     let page = "\n## A tour of five minutes\n\n```sh\na=1\n```\n\n**One.** x\n\n```sh\nexit 3\n```\n\
-        **Two** (not served in this version)\n\n```sh\nexit 4\n```\n\n## Next\n\n```sh\nno\n```\n";
+        **Two.** y\n\n```sh\nexit 4\n```\n\n## Next\n\n```sh\nno\n```\n";
     let found = blocks(page);
-    let seen: Vec<_> = found.iter().map(|block| (block.name.as_str(), block.is_served)).collect();
-    assert_eq!(seen, [("", true), ("One", true), ("Two", false)]);
+    let seen: Vec<_> = found.iter().map(|block| (block.name.as_str(), block.script.as_str())).collect();
+    assert_eq!(seen, [("", "a=1\n"), ("One", "exit 3\n"), ("Two", "exit 4\n")]);
     let walk = Walk { home: "/nonexistent".into(), prelude: String::new() };
     let lie = r#"{"amount_minor":"250001"}"#;
-    for (block, printed) in [("Money", lie), ("Again", lie), ("Health", r#"{"ready":false}"#)] {
+    for (block, printed) in
+        [("Money", lie), ("Again", lie), ("Offline", lie), ("Audit", lie), ("Health", r#"{"ready":false}"#)]
+    {
         let missed = std::panic::catch_unwind(|| check(block, printed, &walk)).is_ok();
         assert!(!missed, "{block}");
     }

@@ -395,7 +395,10 @@ fn a_page_of_slices_holds_the_last_of_each_stream_however_old() {
     assert_eq!(page.slices, all[1..]);
     assert_eq!(node.page(all[1].0.head.seq, Timestamp(0)).slices, all[2..]);
     assert_eq!(node.page(all[2].0.head.seq, Timestamp(u64::MAX)), SlicePage::default());
-    // An index that proves damaged is given up, and then the journal itself is read.
+    // An index that proves damaged is given up, and then the journal itself is read. It is whole on
+    // the disk after a stop.
+    node.stop();
+    let node = Node::start(scratch.path(), &params);
     let frames = scratch.path().join("ledger").join("derived").join("frames");
     let mut rows = std::fs::read(&frames).unwrap();
     rows[..72].fill(0xff);
