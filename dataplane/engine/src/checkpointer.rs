@@ -23,11 +23,13 @@ use crate::{
     },
 };
 
-/// Entries between two checkpoints: what a start replays at most after a kill, save for what came
-/// while the last one was being written.
-const ENTRIES_EVERY: u64 = 100_000;
-/// Frames between two checkpoints, for a ledger of small frames.
-const FRAMES_EVERY: u64 = 20_000;
+/// Entries between two checkpoints, at least and at most: what a start replays after a kill, save for
+/// what came while the last one was being written. Between them it is a quarter of what the last one
+/// covered, because a checkpoint holds the whole state: at a fixed distance a busy ledger would write
+/// its state more often than its entries.
+const ENTRIES_EVERY: (u64, u64) = (100_000, 2_000_000);
+/// Entries that a frame counts for at least, so that many small frames are not replayed either.
+const FRAME_ENTRIES: u64 = 4;
 
 /// Why no checkpoint was made. The next one is tried when it is due again.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +87,8 @@ impl Checkpointer {
     /// The reader stands here: asks for a checkpoint if one is due.
     pub(crate) fn stands_at(&mut self, entries: u64, frame: FrameNumber) {
         let (asked_entries, asked_frame) = self.asked;
-        let due = entries - asked_entries >= ENTRIES_EVERY || frame.0 - asked_frame.0 >= FRAMES_EVERY;
+        let since = (entries - asked_entries).max((frame.0 - asked_frame.0) * FRAME_ENTRIES);
+        let due = since >= distance(asked_entries);
         // A checkpoint that is being made is finished first.
         if due && self.shared.wanted.load(Ordering::Acquire) == 0 {
             self.asked = (entries, frame);
@@ -93,6 +96,12 @@ impl Checkpointer {
             self.shared.bell.ring();
         }
     }
+}
+
+/// How far the next checkpoint is from one that covers `entries`.
+fn distance(entries: u64) -> u64 {
+    let (at_least, at_most) = ENTRIES_EVERY;
+    (entries / 4).clamp(at_least, at_most)
 }
 
 impl Drop for Checkpointer {
@@ -192,5 +201,19 @@ impl Work {
 
     fn stopping(&self) -> bool {
         self.shared.stop.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_distance_grows_with_the_state_between_its_bounds() {
+        for (entries, expected) in
+            [(0, 100_000), (400_000, 100_000), (1_000_000, 250_000), (u64::MAX, 2_000_000)]
+        {
+            assert_eq!(distance(entries), expected, "{entries}");
+        }
     }
 }
