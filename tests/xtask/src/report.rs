@@ -11,12 +11,14 @@ use crate::stage::{Counts, Ended};
 pub(crate) struct Report {
     ended: Vec<Ended>,
     not_run: Vec<String>,
+    flaky: Vec<String>,
 }
 
 impl Report {
     /// Takes a stage that has ended.
     pub(crate) fn push(&mut self, mut ended: Ended) {
         self.not_run.append(&mut ended.not_run);
+        self.flaky.append(&mut ended.flaky);
         self.ended.push(ended);
     }
 
@@ -60,6 +62,12 @@ impl Report {
         for what in &self.not_run {
             println!("  {what}");
         }
+        if !self.flaky.is_empty() {
+            println!("held only when they ran again, each a defect to find: {}", self.flaky.len());
+        }
+        for test in &self.flaky {
+            println!("  {test}");
+        }
         let mut counts = self.counts();
         if took > limit {
             println!("over the limit of {} s", limit.as_secs());
@@ -77,7 +85,15 @@ mod tests {
     fn ended(ok: bool, passed: u64, failed: u64) -> Ended {
         let counts = Counts { passed, failed, skipped: 0 };
         let took = Duration::from_secs(1);
-        Ended { name: "stage", ok, took, counts, evidence: Vec::new(), not_run: Vec::new() }
+        Ended {
+            name: "stage",
+            ok,
+            took,
+            counts,
+            evidence: Vec::new(),
+            not_run: Vec::new(),
+            flaky: Vec::new(),
+        }
     }
 
     #[test]
@@ -88,7 +104,7 @@ mod tests {
             (vec![ended(false, 4, 2), ended(true, 1, 0)], (5, 2)),
         ];
         for (stages, (passed, failed)) in cases {
-            let report = Report { ended: stages, not_run: Vec::new() };
+            let report = Report { ended: stages, ..Report::default() };
             assert_eq!((report.counts().passed, report.counts().failed), (passed, failed));
             assert_eq!(report.close(Duration::from_secs(1), Duration::from_secs(9)), failed == 0);
         }
@@ -96,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_run_over_its_limit_fails() {
-        let report = Report { ended: vec![ended(true, 5, 0)], not_run: Vec::new() };
+        let report = Report { ended: vec![ended(true, 5, 0)], ..Report::default() };
         assert!(!report.close(Duration::from_secs(10), Duration::from_secs(9)));
     }
 }

@@ -72,12 +72,14 @@ pub(crate) struct Ended {
     pub(crate) evidence: Vec<String>,
     /// Lines `not run: NAME: REASON` of tests that this host has no means for.
     pub(crate) not_run: Vec<String>,
+    /// Tests that held only when they ran again.
+    pub(crate) flaky: Vec<String>,
 }
 
 impl Ended {
     fn new(name: &'static str) -> Self {
-        let (evidence, not_run) = (Vec::new(), Vec::new());
-        Self { name, ok: false, took: Duration::ZERO, counts: Counts::default(), evidence, not_run }
+        let (evidence, not_run, flaky) = (Vec::new(), Vec::new(), Vec::new());
+        Self { name, ok: false, took: Duration::ZERO, counts: Counts::default(), evidence, not_run, flaky }
     }
 
     /// Reads one line of the stage's output.
@@ -89,6 +91,9 @@ impl Ended {
         if let Some((_, what)) = line.split_once("not run: ") {
             self.not_run.push(what.trim().to_owned());
         }
+        // nextest tells them behind its summary: `FLAKY 2/2 [   1.0s] (9/9) BINARY NAME`.
+        let flaky = line.trim_start().strip_prefix("FLAKY ").and_then(|line| line.split_once(") "));
+        self.flaky.extend(flaky.map(|(_, test)| test.to_owned()));
     }
 }
 
@@ -200,13 +205,17 @@ mod tests {
     #[test]
     fn evidence_and_what_did_not_run_are_kept() {
         let mut ended = Ended::new("tests");
-        for line in
-            ["test sim::runs ... proof: sim runs=3", "    not run: kernel::xfs: not root", "test a ... ok"]
-        {
+        for line in [
+            "test sim::runs ... proof: sim runs=3",
+            "    not run: kernel::xfs: not root",
+            "test a ... ok",
+            "   FLAKY 2/2 [   1.2s] (7/9) tests::all e2e::full",
+        ] {
             ended.take(line);
         }
         assert_eq!(ended.evidence, ["sim runs=3"]);
         assert_eq!(ended.not_run, ["kernel::xfs: not root"]);
+        assert_eq!(ended.flaky, ["tests::all e2e::full"]);
     }
 
     #[test]
