@@ -14,6 +14,9 @@ use crate::{
 };
 use model::Timestamp;
 
+/// The latest start of a window, in the year 2248: above it times would not fit in their types.
+const START_MILLIS_MAX: u64 = 1 << 43;
+
 /// What became of a batch's records.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counted {
@@ -81,6 +84,10 @@ impl Shard {
         let start = self.params.window_start(batch.header.window_start_millis);
         if !was_taken {
             self.window_is_in_range(start)?;
+        }
+        // No clock was ever set there.
+        if start > START_MILLIS_MAX {
+            return Err(Rejection::Skewed);
         }
         if self.is_draining || producer.is_stalled || seq > producer.limit(self.params.credits) {
             return Err(Rejection::Busy);

@@ -22,6 +22,8 @@ use crate::{
 
 /// Slices sealed in one `apply`, so that none takes long.
 const SEALS_MAX: usize = 8;
+/// The highest batch that a producer may begin with: the numbers after it never run out.
+const RESUME_MAX: u64 = 1 << 62;
 /// How soon a producer that was refused for want of room may try again, in milliseconds.
 const STALL_MILLIS: u64 = 10;
 
@@ -183,7 +185,7 @@ impl Shard {
             Some(Refusal::WrongShard { shards })
         } else if self.connections.len() >= self.params.connections_max {
             Some(Refusal::Busy)
-        } else if self.connections.get(connection).is_some() {
+        } else if self.connections.get(connection).is_some() || hello.resume > RESUME_MAX {
             Some(Refusal::Order)
         } else {
             None

@@ -170,6 +170,25 @@ fn batches_that_are_not_counted_say_why() {
 }
 
 #[test]
+fn numbers_without_a_next_one_are_refused() {
+    let mut bench = Bench::new(params());
+    let refused = vec![(1, Some(ServerMessage::Refused(Refusal::Order))), (1, None)];
+    assert_eq!(bench.hello(1, Hello { resume: u64::MAX, ..hello() }), refused);
+
+    // After a restart, what the ledger holds is not judged by the clock; a start that is none is.
+    let mut before = greeted();
+    before.batch(1, 1, START, &[0]);
+    before.now += 2_000;
+    before.apply(Event::Tick);
+    let SliceRequest { slice, body } = before.exports.remove(0);
+    bench.shard.restore(Timestamp::from_millis(bench.now), &slice, &body).unwrap();
+    bench.hello(2, hello());
+    assert_eq!(bench.label(2, 0, "acme", "/"), None);
+    let done = Some(ServerMessage::Durable { through: 1 });
+    assert_eq!(bench.batch(2, 1, u64::MAX, &[0]), [rejected(1, Rejection::Skewed), received(1), done]);
+}
+
+#[test]
 fn connections_that_misbehave_are_closed() {
     let closed = |connection, why| vec![(connection, Some(ServerMessage::Refused(why))), (connection, None)];
     let mut bench = greeted();
