@@ -23,6 +23,8 @@ fn scratch() -> TempDir {
 fn demo(scratch: &TempDir, arguments: &[&str]) -> Command {
     let mut command = Command::new(binary("macronode"));
     command.arg("demo").args(["--connections", "4"]).args(arguments).env("TMPDIR", scratch.path());
+    // Whatever is made there shows in the emptiness of `scratch`.
+    command.env("XDG_RUNTIME_DIR", scratch.path().join("runtime"));
     command.stdin(Stdio::null());
     command
 }

@@ -139,7 +139,10 @@ fn settings(home: &Home) -> Vec<String> {
         settings.push(format!("{address}=127.0.0.1:0"));
     }
     settings.push("accounting.window_millis=1000".to_owned());
-    settings.push(format!("accounting.socket={}", home.run().join("accounting.sock").display()));
+    // Not in the runtime directory, where they would be in the way of a node that stays.
+    for socket in ["accounting", "admin"] {
+        settings.push(format!("{socket}.socket={}", home.run().join(format!("{socket}.sock")).display()));
+    }
     settings
 }
 
