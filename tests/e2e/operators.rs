@@ -7,13 +7,14 @@ use serde_json::Value;
 use super::process::{RunningNode, command, scratch, until};
 
 /// The roles, with the field names that only they have in `/readyz`.
-const ROLES: [(&str, &str, &[&str]); 2] = [
+const ROLES: [(&str, &str, &[&str]); 3] = [
     (
         "ledger_admin",
         "ron-ledger",
         &["committer_lag_ms", "backpressure_ok", "kms_ready", "policy_ready", "wallet_ready"],
     ),
     ("wallet_admin", "svc-wallet", &[]),
+    ("accounting_admin", "ron-accounting", &["backpressure_ok"]),
 ];
 
 async fn json(node: &RunningNode, role: &str, path: &str) -> Value {
@@ -48,7 +49,9 @@ async fn each_role_answers_on_its_admin_address() {
         let kind = metrics.headers.get("content-type").expect("a kind").to_str().expect("text");
         assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
         let text = metrics.text();
-        for name in ["process_resident_memory_bytes", "http_requests_total", "rejected_total"] {
+        let rejected =
+            if role == "accounting_admin" { "ron_accounting_rejected_total" } else { "rejected_total" };
+        for name in ["process_resident_memory_bytes", "http_requests_total", rejected] {
             assert!(text.contains(&format!("\n{name}")), "{role}: {name}");
         }
     }

@@ -126,7 +126,9 @@ async fn operators_see_a_node_and_break_it_on_purpose() {
     let status = &status["status"];
     assert_eq!((code, &status["ready"]), (0, &Value::Bool(true)), "{said} {status:#}");
     assert_eq!(status["pid"], node.pid());
-    assert_eq!(status["roles"][1]["http"], node.endpoint("wallet").to_string());
+    for (at, http) in ["ledger", "wallet", "accounting_admin"].into_iter().enumerate() {
+        assert_eq!(status["roles"][at]["http"], node.endpoint(http).to_string(), "{status:#}");
+    }
     assert_eq!((&status["ledger"]["epoch"], &status["ledger"]["safe_mode"]), (&1.into(), &false.into()));
     assert!(status["ledger"]["durable_seq"].as_u64() >= Some(2), "{status:#}");
 
@@ -146,6 +148,11 @@ async fn operators_see_a_node_and_break_it_on_purpose() {
     assert_eq!(balance(&mut client, "payee-7").await, 1, "it was done once");
 
     let wait = Duration::from_millis(200);
+    chaos("inject --target ron-accounting --fault disconnect --for-secs 3600");
+    let lost = node.client("accounting_admin").await.get("/v1/usage?tenant=a").await;
+    assert!(lost.is_err(), "the connection is closed instead");
+    chaos("clear");
+
     chaos("inject --target wallet --fault latency --millis 200 --for-secs 3600");
     let begun = Instant::now();
     transfer(&mut client, 7, "late").await.expect("it is answered");

@@ -75,6 +75,8 @@ enum RoleName {
     Ledger,
     #[value(alias = "svc-wallet")]
     Wallet,
+    #[value(alias = "ron-accounting")]
+    Accounting,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -90,6 +92,7 @@ impl RoleName {
         match self {
             Self::Ledger => Target::Ledger,
             Self::Wallet => Target::Wallet,
+            Self::Accounting => Target::Accounting,
         }
     }
 }

@@ -101,6 +101,8 @@ impl AdminDesk {
         let (http, admin) = match desk.target {
             Target::Ledger => (self.endpoints.ledger, self.endpoints.ledger_admin),
             Target::Wallet => (self.endpoints.wallet, self.endpoints.wallet_admin),
+            // One address for both.
+            Target::Accounting => (self.endpoints.accounting_admin, self.endpoints.accounting_admin),
         };
         let readiness = desk.role.readiness();
         RoleStatus {

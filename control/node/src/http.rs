@@ -100,6 +100,7 @@ impl Http {
         let desk_roles = vec![
             DeskRole::new(Target::Ledger, &ledger_role, &ledger_front),
             DeskRole::new(Target::Wallet, &wallet_role, &wallet_front),
+            DeskRole::new(Target::Accounting, &accounting_role, &usage_front),
         ];
         let admin = |role, registry: &Registry, name| -> Result<_, StartError> {
             let process = ProcessTelemetry::register(registry)?;
@@ -173,7 +174,11 @@ fn front(
 ) -> Result<Arc<Front>, StartError> {
     let telemetry = HttpTelemetry::register(registry, service)?;
     let seed = u64::from_le_bytes(*random()?.first_chunk().expect("32 bytes hold 8"));
-    let target = if service == Service::Wallet { Target::Wallet } else { Target::Ledger };
+    let target = match service {
+        Service::Ledger => Target::Ledger,
+        Service::Wallet => Target::Wallet,
+        Service::Accounting => Target::Accounting,
+    };
     let chaos = Chaos::register(registry, target, Arc::new(HostClock))?;
     let inflight_max = params.wallet.inflight;
     let front = Front::new(Arc::new(HostClock), CorrMaker::new(seed), telemetry, wallet, inflight_max);

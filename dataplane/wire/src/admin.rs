@@ -62,6 +62,8 @@ pub enum Target {
     Ledger,
     /// The wallet's HTTP.
     Wallet,
+    /// Accounting's HTTP; not its socket.
+    Accounting,
 }
 
 /// What happens to a request.
@@ -92,6 +94,7 @@ impl Target {
         match self {
             Self::Ledger => "ledger",
             Self::Wallet => "wallet",
+            Self::Accounting => "accounting",
         }
     }
 }
