@@ -233,6 +233,9 @@ impl UsageRole {
     }
 
     fn shut(&mut self) -> bool {
+        // While somebody listens there nobody else takes the name: after the acceptor has ended it
+        // may be another process's. Gone already if someone has tidied up.
+        drop(std::fs::remove_file(&self.report.socket));
         self.stop.store(true, Ordering::Release);
         self.accepting.ring();
         if let Some(acceptor) = self.acceptor.take() {
@@ -244,8 +247,6 @@ impl UsageRole {
         for shard in self.shards.drain(..) {
             drained &= shard.join().unwrap_or(false);
         }
-        // Gone already if someone has tidied up.
-        drop(std::fs::remove_file(&self.report.socket));
         drained
     }
 }
