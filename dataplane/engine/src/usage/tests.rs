@@ -377,6 +377,24 @@ fn a_stop_seals_what_was_counted() {
 }
 
 #[test]
+fn a_stop_does_not_wait_for_a_ledger_that_is_gone() {
+    for executor in executors() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut params = params(scratch.path(), executor, 1);
+        params.shards[0].window_millis = 60_000;
+        params.drain_max = Nanos::from_millis(300);
+        let Node { ledger, usage } = Node::start(scratch.path(), &params);
+        let mut raw = Raw::welcome(&params, 1);
+        raw.label(0, &labels("tenant", "/"));
+        raw.send(&batch(1, 1, &[1]));
+        raw.hear_until(|message| matches!(message, ServerMessage::Received { seq: 1, .. }));
+        assert!(ledger.stop());
+        assert!(!usage.stop(), "{executor:?}: nobody has taken the slice, and that is told");
+        raw.hear_until(|message| *message == ServerMessage::Refused(Refusal::Draining));
+    }
+}
+
+#[test]
 fn a_page_of_slices_holds_the_last_of_each_stream_however_old() {
     let scratch = tempfile::tempdir().unwrap();
     let params = params(scratch.path(), Executor::Epoll, 1);
