@@ -9,7 +9,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use disk::DiskError;
 use journal::{Frame, FrameHeader, FrameKey, FrameNumber, Geometry, HEADER_BYTES, Position, Superblock};
-use ledger::{Hash, HashKind, HashSource, NoteSigner, TreeHead, sign_checkpoint};
+use ledger::{Hash, HashKind, HashSource, NoteSigner, TreeHead, sign_checkpoint, verify_consistency};
 use model::{Balance, BatchView, Nanos, Reason, RecordRef, Seq};
 use wire::{
     AccountState, CallId, Checkpoint, Committed, EntryProof, Found, InclusionProof, ROOTS_MAX, ReadAnswer,
@@ -337,7 +337,13 @@ impl Follower {
                 }
                 Found::Inclusion(proof)
             }
-            ReadAsk::Consistency { from, to } => Found::Consistency(self.consistency(*from, *to)),
+            ReadAsk::Consistency { from, to } => {
+                let path = self.consistency(*from, *to)?;
+                if path.is_none() && !self.replay.derived.is_there() {
+                    return Ok(Some(Found::Refused(self.unreadable())));
+                }
+                Found::Consistency(path)
+            }
             ReadAsk::Slices { after, since } => Found::Slices(self.slices(*after, *since)?),
         };
         Ok(Some(found))
@@ -435,11 +441,7 @@ impl Follower {
             let root = ledger::root_of_inclusion(self.hash, &leaf, index, size, &path)?;
             Ok(InclusionProof { seq, leaf, size, root, path })
         });
-        let known = if size == self.replay.tree.size() {
-            Some(self.replay.tree.root())
-        } else {
-            self.replay.derived.index()?.root_at(size).map_err(DerivedError::from)?
-        };
+        let known = self.root_at(size)?;
         match made {
             Ok(proof) if known.is_none_or(|known| known == proof.root) => Ok(Some(proof)),
             Ok(_) => {
@@ -458,11 +460,34 @@ impl Follower {
         }
     }
 
-    fn consistency(&self, from: u64, to: u64) -> Option<Vec<Hash>> {
+    /// A path that has been checked against the roots that stand elsewhere, where both do; `None`
+    /// outside the tree.
+    fn consistency(&mut self, from: u64, to: u64) -> Result<Option<Vec<Hash>>, FollowError> {
         if to > self.replay.tree.size() {
-            return None;
+            return Ok(None);
         }
-        ledger::consistency_path(self.hash, &self.replay.derived, from, to).ok()
+        let Ok(path) = ledger::consistency_path(self.hash, &self.replay.derived, from, to) else {
+            return Ok(None);
+        };
+        let (Some(old), Some(new)) = (self.root_at(from)?, self.root_at(to)?) else { return Ok(Some(path)) };
+        match verify_consistency(self.hash, (from, &old), (to, &new), &path) {
+            Ok(()) => Ok(Some(path)),
+            Err(error) => {
+                let why = format!("the proof that the tree of {from} begins the tree of {to}: {error}");
+                self.replay.derived.give_up(why);
+                self.look_at_derived();
+                Ok(None)
+            }
+        }
+    }
+
+    /// The root of the tree of this size, from its right edge or the index; `None` if no frame ended
+    /// there.
+    fn root_at(&self, size: u64) -> Result<Option<Hash>, FollowError> {
+        if size == self.replay.tree.size() {
+            return Ok(Some(self.replay.tree.root()));
+        }
+        Ok(self.replay.derived.index()?.root_at(size).map_err(DerivedError::from)?)
     }
 
     fn checkpoint(&self) -> Checkpoint {

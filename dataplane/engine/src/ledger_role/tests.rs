@@ -314,3 +314,27 @@ fn more_segments_than_may_be_open_at_once_are_replayed() {
     }
     assert!(role.stop());
 }
+
+#[test]
+fn a_proof_that_a_damaged_tile_makes_wrong_is_not_given_out() {
+    let scratch = Scratch::new("tile");
+    let role = start(&scratch.0, Io::Pwrite);
+    let from = ask(&role, vec![request(Kind::Mint, "@issuance", "alice", 1_000, "m")]).committed.size;
+    for number in 0..20 {
+        ask(&role, vec![request(Kind::Transfer, "alice", "bob", 1, &format!("t{number}"))]);
+    }
+    assert!(role.stop());
+    let role = start(&scratch.0, Io::Pwrite);
+    let to = role.board.committed().size;
+    let consistency = || read(&role, ReadAsk::Consistency { from, to });
+    assert!(matches!(consistency(), Found::Consistency(Some(path)) if !path.is_empty()));
+    let leaves = scratch.0.join("derived").join("level-0");
+    let mut bytes = std::fs::read(&leaves).unwrap();
+    bytes[10 * 32] ^= 1;
+    std::fs::write(&leaves, bytes).unwrap();
+    let found = consistency();
+    assert!(matches!(found, Found::Refused(Reason::Internal)), "{found:?}");
+    let found = consistency();
+    assert!(matches!(found, Found::Refused(Reason::Internal)), "not one that is not there: {found:?}");
+    assert!(role.stop());
+}
