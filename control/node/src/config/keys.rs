@@ -89,7 +89,7 @@ static LEDGER: &[Key] = &[
         "ledger.keys_max",
         (1_000, 200_000_000),
         4_000_000,
-        "Idempotency keys that the ledger remembers at most.",
+        "Idempotency keys that the ledger remembers at most, each for a day; with as many, new writes are `busy`.",
     ),
     integer(
         "ledger.max_forward_jump_secs",
