@@ -31,7 +31,6 @@ pub struct LedgerTelemetry {
     batch_latency: Histogram,
     busy_ingress: IntCounter,
     safe_mode: IntGauge,
-    seq_gaps: IntCounter,
     committed_size: IntGauge,
     queue_depth: IntGauge,
     queue_capacity: IntGauge,
@@ -61,6 +60,7 @@ impl LedgerTelemetry {
             breakers.with_label_values(&[target]).reset();
         }
         counter(registry, "tls_handshake_failures_total", "TLS handshakes that failed")?;
+        counter(registry, "ledger_seq_gap_detected_total", "gaps found in the sequence")?;
         Ok(Self {
             commit_latency: histogram(
                 registry,
@@ -76,7 +76,6 @@ impl LedgerTelemetry {
             )?,
             busy_ingress: busy.with_label_values(&["ingress"]),
             safe_mode: gauge(registry, "ledger_safe_mode", "1 while the ledger takes no writes")?,
-            seq_gaps: counter(registry, "ledger_seq_gap_detected_total", "gaps found in the sequence")?,
             committed_size: gauge(registry, "ledger_committed_seq", "the newest durable sequence number")?,
             queue_depth: queue(registry, "queue_depth", "calls that wait in a queue", "commit")?,
             queue_capacity: queue(registry, "queue_capacity", "calls that a queue holds", "commit")?,
@@ -109,11 +108,6 @@ impl LedgerTelemetry {
         self.batch_latency.observe(seconds(took));
     }
 
-    /// A gap was found in the sequence.
-    pub fn seq_gap(&self) {
-        self.seq_gaps.inc();
-    }
-
     /// A call was refused because the intake was full.
     pub fn busy(&self) {
         self.busy_ingress.inc();
@@ -140,8 +134,6 @@ pub struct WalletTelemetry {
     pub conflicts: IntCounter,
     /// Times that the ledger could not be reached.
     pub ledger_connect_errors: IntCounter,
-    /// Age of the oldest metered request that accounting has not taken, in seconds.
-    pub accounting_flush_lag_seconds: IntGauge,
 }
 
 impl WalletTelemetry {
@@ -150,17 +142,17 @@ impl WalletTelemetry {
     /// # Errors
     /// `Metrics` if a name is taken in this registry.
     pub fn register(registry: &Registry) -> Result<Self, ServerError> {
+        gauge(
+            registry,
+            "accounting_flush_lag_seconds",
+            "age of the oldest metered request that accounting has not taken",
+        )?;
         Ok(Self {
             conflicts: counter(registry, "wallet_conflicts_total", "409 answers but insufficient funds")?,
             ledger_connect_errors: counter(
                 registry,
                 "ledger_connect_errors_total",
                 "times that the ledger was not there",
-            )?,
-            accounting_flush_lag_seconds: gauge(
-                registry,
-                "accounting_flush_lag_seconds",
-                "age of the oldest metered request that accounting has not taken",
             )?,
         })
     }
@@ -172,10 +164,6 @@ pub struct AccountingTelemetry {
     backlog: IntGauge,
     backlog_of_service: IntGauge,
     export_latency: Histogram,
-    /// Starts after an unclean end.
-    pub service_restarts: IntCounter,
-    /// Messages dropped because a subscriber was slow.
-    pub bus_overflow_dropped: IntCounter,
 }
 
 impl AccountingTelemetry {
@@ -189,6 +177,9 @@ impl AccountingTelemetry {
             &["service"],
         )?;
         registry.register(Box::new(backlog_of.clone()))?;
+        counter(registry, "service_restarts_total", "starts after an end that was not clean")?;
+        let dropped = "messages dropped because a subscriber was slow";
+        counter(registry, "bus_overflow_dropped_total", dropped)?;
         Ok(Self {
             backlog: gauge(
                 registry,
@@ -201,16 +192,6 @@ impl AccountingTelemetry {
                 "ron_accounting_export_latency_seconds",
                 "slice sealed to slice durable in the ledger, in seconds",
                 &EXPORT_BUCKETS_SECONDS,
-            )?,
-            service_restarts: counter(
-                registry,
-                "service_restarts_total",
-                "starts after an end that was not clean",
-            )?,
-            bus_overflow_dropped: counter(
-                registry,
-                "bus_overflow_dropped_total",
-                "messages dropped because a subscriber was slow",
             )?,
         })
     }
