@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{
-    payers::{Load, answers, check, fund},
+    payers::{Load, PATIENT, answers, check, fund},
     process::RunningNode,
 };
 
@@ -15,7 +15,7 @@ const KILLS: usize = 30;
 async fn kills_under_load_lose_nothing_that_was_answered() {
     let kills = std::env::var("E2E_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
     let scratch = tempfile::tempdir().expect("a temporary directory");
-    let mut node = RunningNode::start(scratch.path()).await;
+    let mut node = RunningNode::start_with(scratch.path(), &PATIENT).await;
     fund(&node).await;
     let mut payers = Vec::new();
     for kill in 0..kills {
@@ -24,7 +24,7 @@ async fn kills_under_load_lose_nothing_that_was_answered() {
         node.kill();
         payers = load.broken().await;
         drop(node);
-        node = RunningNode::start(scratch.path()).await;
+        node = RunningNode::start_with(scratch.path(), &PATIENT).await;
         check(&node, &mut payers).await;
     }
     let answered = answers(&payers);

@@ -8,10 +8,11 @@ use client::{Client, Reply};
 use serde_json::Value;
 use tokio::{sync::watch, task::JoinSet};
 
-use super::process::{PATIENCE, RunningNode};
+use super::{
+    payers::PATIENT,
+    process::{PATIENCE, RunningNode},
+};
 
-/// A deadline that a slow machine does not meet by being slow.
-const PATIENT: [&str; 1] = ["wallet.write_ms=60000"];
 const CLIENTS: usize = 64;
 const ROUNDS: usize = 5;
 

@@ -3,7 +3,7 @@
 use std::{fs, io::Write, net::TcpStream, path::Path, process::Stdio};
 
 use super::{
-    payers::{Load, answers, balance, check, fund},
+    payers::{Load, PATIENT, answers, balance, check, fund},
     process::{PATIENCE, RunningNode, command, scratch, until},
 };
 
@@ -15,7 +15,7 @@ fn checkpoints(data: &Path) -> usize {
 async fn a_stop_under_load_loses_nothing_and_leaves_a_checkpoint() {
     let scratch = scratch();
     let (data, log) = (scratch.path().join("data"), scratch.path().join("log"));
-    let mut node = RunningNode::start(&data).await;
+    let mut node = RunningNode::start_with(&data, &PATIENT).await;
     fund(&node).await;
     let load = Load::begin(&node, Vec::new()).await;
     let mut client = node.wallet().await;
@@ -27,7 +27,7 @@ async fn a_stop_under_load_loses_nothing_and_leaves_a_checkpoint() {
     assert_eq!(node.ended().await.code(), Some(0), "a second signal changes nothing");
     assert!(answers(&payers) >= 20, "the load was real");
     assert!(checkpoints(&data) > 0, "a clean stop writes a checkpoint");
-    let mut again = command(&data, &["log=info"]);
+    let mut again = command(&data, &["log=info", PATIENT[0]]);
     again.stdout(Stdio::null()).stderr(fs::File::create(&log).expect("a file"));
     let node = RunningNode::spawn(&mut again, &data).await;
     check(&node, &mut payers).await;
