@@ -258,21 +258,26 @@ impl FrameIndex {
         Ok(low)
     }
 
-    /// The first `most` frames from number `from` on that carry slices, with their numbers.
+    /// The first `most` frames that carry slices, among `looked_at` frames from number `from` on, and
+    /// the last frame that was looked at, unless it is the last of all.
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn with_slices(&self, from: u64, most: usize) -> Result<Vec<(u64, FrameRow)>, IndexError> {
-        let mut found = Vec::new();
-        for number in from..self.count() {
-            if let Some(row) = self.row(number)?.filter(|row| row.has_slices) {
-                found.push((number, row));
-            }
+    pub fn with_slices(
+        &self,
+        from: u64,
+        looked_at: u64,
+        most: usize,
+    ) -> Result<(Vec<FrameRow>, Option<FrameRow>), IndexError> {
+        let (mut found, mut last) = (Vec::new(), None);
+        for number in from..self.count().min(from.saturating_add(looked_at)) {
             if found.len() == most {
                 break;
             }
+            last = self.row(number)?;
+            found.extend(last.filter(|row| row.has_slices));
         }
-        Ok(found)
+        Ok((found, last.filter(|row| row.last_seq() < self.last_seq())))
     }
 
     fn row(&self, number: u64) -> Result<Option<FrameRow>, IndexError> {
@@ -329,8 +334,16 @@ mod tests {
             assert_eq!(found, expected, "seq {seq}");
         }
         assert_eq!([0, 2, 3, 8].map(|at| index.first_at(Timestamp(at)).unwrap()), [0, 1, 2, 3]);
-        let slices = [0, 2, 3].map(|from| index.with_slices(from, 9).unwrap());
-        assert_eq!(slices, [vec![(2, row(7, 3))], vec![(2, row(7, 3))], vec![]]);
+        for (from, looked_at, found, last) in [
+            (0, 9, vec![row(7, 3)], None),
+            (2, 1, vec![row(7, 3)], None),
+            (3, 9, vec![], None),
+            (0, 1, vec![], Some(row(1, 1))),
+            (1, 1, vec![], Some(row(2, 5))),
+        ] {
+            assert_eq!(index.with_slices(from, looked_at, 9).unwrap(), (found, last), "{from} {looked_at}");
+        }
+        assert_eq!(index.with_slices(0, 9, 0).unwrap(), (vec![], None));
         let seqs: Vec<u64> = index.roots(Seq(1), 10).unwrap().iter().map(|root| root.seq.0).collect();
         assert_eq!(seqs, [6, 9]);
         assert_eq!(index.roots(Seq(0), 1).unwrap().len(), 1);

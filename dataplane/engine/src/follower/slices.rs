@@ -11,8 +11,10 @@ use wire::{SLICE_PAGE_BYTES, SlicePage};
 use super::{FollowError, Follower};
 use crate::{derived::DerivedError, frame_index::FrameRow};
 
-/// Rows of the index that are looked at together.
+/// Frames with slices that are read together.
 const ROWS: usize = 256;
+/// Rows of the index that one page looks at: between two slices may lie a day of payments.
+const LOOKED_AT: u64 = 1 << 17;
 /// Bytes that are read at once where frames with slices lie close together.
 const CHUNK_BYTES: u64 = 1 << 20;
 
@@ -41,7 +43,7 @@ impl Follower {
         let index = self.replay.derived.index()?;
         let first = index.first_at(since).map_err(DerivedError::from)?;
         let resumed = index.find(after).map_err(DerivedError::from)?.map_or(0, |(number, _)| number);
-        let (mut bytes, mut chunk, mut from) = (0, Chunk::default(), first.max(resumed));
+        let (mut bytes, mut chunk, from) = (0, Chunk::default(), first.max(resumed));
         for seq in lasts {
             let found = self.replay.derived.index()?.find(seq).map_err(DerivedError::from)?;
             let Some((_, row)) = found.filter(|(_, row)| row.at < since) else { continue };
@@ -51,22 +53,17 @@ impl Follower {
                 return Ok(page);
             }
         }
-        loop {
-            let index = self.replay.derived.index()?;
-            let rows = index.with_slices(from, ROWS).map_err(DerivedError::from)?;
-            for (at, (_, row)) in rows.iter().enumerate() {
-                let next = rows.get(at + 1).map(|(_, row)| row);
-                bytes += self.take_slices(row, next, &mut chunk, &mut page, |found| found > after)?;
-                if bytes >= SLICE_PAGE_BYTES {
-                    page.next = Some(row.last_seq());
-                    return Ok(page);
-                }
-            }
-            match rows.last() {
-                Some((number, _)) if rows.len() == ROWS => from = number + 1,
-                Some(_) | None => return Ok(page),
+        let index = self.replay.derived.index()?;
+        let (rows, last) = index.with_slices(from, LOOKED_AT, ROWS).map_err(DerivedError::from)?;
+        for (at, row) in rows.iter().enumerate() {
+            bytes += self.take_slices(row, rows.get(at + 1), &mut chunk, &mut page, |found| found > after)?;
+            if bytes >= SLICE_PAGE_BYTES {
+                page.next = Some(row.last_seq());
+                return Ok(page);
             }
         }
+        page.next = last.map(|row| row.last_seq());
+        Ok(page)
     }
 
     /// The same without an index, frame by frame from the beginning of the journal.
