@@ -38,6 +38,10 @@ pub(crate) fn run(build: &Build, params: &Params) -> ExitCode {
 fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     logging::begin(logging::parse(&params.log).expect("checked with the settings"));
     descriptors::raise();
+    // Before the first ring: before Linux 5.12 its memory counts against this limit.
+    if let Err(error) = disk::raise_memlock() {
+        tracing::warn!("the limit on locked memory could not be raised: {error}");
+    }
     own_dir(&params.data_dir)?;
     private_dir(&params.data_dir.join("ledger"))?;
     let keys = Keys::open(&params.data_dir.join("keys"))?;
