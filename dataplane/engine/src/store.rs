@@ -1,8 +1,10 @@
 //! The data directory of a ledger: opened, recovered, flushed.
 
 mod error;
+mod hints;
 mod images;
 mod open;
+mod read_ahead;
 mod replay;
 mod segments;
 mod twin;

@@ -11,7 +11,7 @@
 
 use std::path::{Path, PathBuf};
 
-use disk::{DiskError, PlainFile};
+use disk::{Access, DiskError, PlainFile};
 use ledger::{Hash, HashKind, HashSource};
 
 const HASH_BYTES: usize = 32;
@@ -103,6 +103,19 @@ impl LevelFile {
         self.written = count;
         Ok(true)
     }
+}
+
+/// The leaves that lie in `directory` from number `from` on, at most `max`. Whoever asks has to find
+/// out whether they are right; where they cannot be read there are none.
+pub(crate) fn leaves(directory: &Path, from: u64, max: usize) -> Vec<Hash> {
+    let read = || -> Result<Vec<Hash>, DiskError> {
+        let file = PlainFile::open(&level_path(directory, 0), Access::ReadOnly)?;
+        let there = (file.len_bytes()? / HASH_BYTES_U64).saturating_sub(from);
+        let mut leaves = vec![[0; HASH_BYTES]; usize::try_from(there).unwrap_or(max).min(max)];
+        file.read_at(from * HASH_BYTES_U64, leaves.as_flattened_mut())?;
+        Ok(leaves)
+    };
+    read().unwrap_or_default()
 }
 
 fn level_path(directory: &Path, level: usize) -> PathBuf {

@@ -8,6 +8,8 @@
 use alloc::{vec, vec::Vec};
 
 const POSITION_MASK: u64 = 0xffff_ffff;
+/// Slots in a page of memory.
+const PAGE_SLOTS: u64 = 512;
 
 /// The keyed hash of every table. Keys are digests already, but a caller can grind names.
 #[derive(Clone)]
@@ -75,6 +77,16 @@ impl Index {
     /// Bytes that an index of at most `rows_max` rows reserves.
     pub(crate) fn reserved_bytes(rows_max: u32) -> usize {
         usize::try_from(slots(rows_max)).map_or(usize::MAX, |slots| slots.saturating_mul(size_of::<u64>()))
+    }
+
+    /// Tells an empty index that `rows` come at once. Where they would touch most of its pages, all
+    /// are touched now in order: in the order of hashes each would be faulted in twice, first by a
+    /// search that finds nothing and then by the row.
+    pub(crate) fn expect(&mut self, rows: u64) {
+        if self.count == 0 && rows >= (self.mask + 1) / PAGE_SLOTS {
+            // The compiler may know that they are zero; the kernel shall know it too.
+            core::hint::black_box(&mut self.slots).fill(0);
+        }
     }
 
     /// The position for which `is_it` holds among those with this hash.

@@ -64,6 +64,11 @@ impl Keys {
         self.index.count()
     }
 
+    /// Tells that this many keys come at once.
+    pub(crate) fn expect(&mut self, keys: u64) {
+        self.index.expect(keys);
+    }
+
     /// Whether an entry at `at` can keep one more key.
     pub(crate) fn room_at(&self, at: Timestamp) -> bool {
         self.count() < self.rows_max || is_forgotten(&self.at(self.front), at)
@@ -111,6 +116,7 @@ impl Clone for Keys {
     /// A copy with the same reserve. Only what is in use is copied.
     fn clone(&self) -> Self {
         let mut copy = Self::new(self.rows_max, self.seed.clone());
+        copy.expect(u64::from(self.count()));
         for row in self.iter() {
             copy.add(row);
         }

@@ -52,6 +52,12 @@ impl Ledger {
         }
     }
 
+    /// Tells that about so many entries are applied now, one after another. A hint: what it changes is
+    /// how fast they are.
+    pub fn expect(&mut self, entries: u64) {
+        self.keys.expect(entries);
+    }
+
     /// The hash of leaves, commitments and nodes.
     #[must_use]
     pub const fn hash(&self) -> HashKind {

@@ -352,6 +352,7 @@ fn replay(
     slot: Option<&Slot>,
 ) -> Result<Replayed, OpenError> {
     let mut segments = Segments::open(&places.segments(), params.direct)?;
+    segments.read_ahead();
     let mut buffer =
         AlignedBuf::new(recovery_buffer_bytes(superblock.geometry).next_multiple_of(disk::ALIGNMENT_BYTES));
     let named = checkpoints(places, superblock, key)?;
@@ -373,7 +374,8 @@ fn replay(
             checkpoint,
             checkpoint_frame_max: frame_max,
         };
-        let twin = Twin::begin(&state.ledger);
+        let twin = Twin::begin(&state.ledger, state.expected());
+        state.ledger.expect(state.expected());
         let mut take = |frame: &Frame<'_>| {
             if frame.header.count > 0 {
                 twin.take(frame.payload);
@@ -383,6 +385,7 @@ fn replay(
         match recover(&input, &mut segments, &mut buffer, &mut take) {
             Ok(recovered) => {
                 let twin = twin.finish(&state.ledger);
+                state.end_hints();
                 let checkpoint = checkpoint.map_or((FrameNumber::ZERO, 0), |c| (c.frame, c.tree_size));
                 return Ok(Replayed { recovered, state, twin, checkpoint });
             }

@@ -12,6 +12,7 @@ use model::{BatchError, BatchView, RecordRef, Seq, Timestamp};
 
 use super::{
     StoreParams,
+    hints::Hints,
     open::{Places, load_checkpoint},
 };
 use crate::{derived::Derived, frame_index::FrameRow};
@@ -69,6 +70,7 @@ pub struct Replay {
     pub(crate) last: Option<LastFrame>,
     hash: HashKind,
     unflushed: u64,
+    hints: Hints,
 }
 
 /// The last frame taken, as a checkpoint names it.
@@ -96,13 +98,18 @@ impl Replay {
         wanted: Wanted,
     ) -> Result<Option<Self>, DiskError> {
         let (rules, hash, directory) = (rules(params, superblock), params.hash, places.derived());
+        let covered = start.map_or(0, |(checkpoint, _)| checkpoint.tree_size);
+        let hints = match wanted {
+            Wanted::State => Hints::default(),
+            Wanted::All => Hints::left_in(&directory, covered),
+        };
         let Some((checkpoint, path)) = start else {
             let derived = match wanted {
                 Wanted::State => Derived::absent(),
                 Wanted::All => Derived::empty(&directory, hash, superblock.ledger)?,
             };
             let (ledger, tree) = (Ledger::new(rules), Tree::new(hash));
-            return Ok(Some(Self { ledger, tree, derived, last: None, hash, unflushed: 0 }));
+            return Ok(Some(Self { ledger, tree, derived, last: None, hash, unflushed: 0, hints }));
         };
         let derived = match wanted {
             Wanted::State => Some(Derived::absent()),
@@ -131,7 +138,7 @@ impl Replay {
             frame_bytes: 0,
             at: ledger.at(),
         };
-        Ok(Some(Self { ledger, tree, derived, last: Some(last), hash, unflushed: 0 }))
+        Ok(Some(Self { ledger, tree, derived, last: Some(last), hash, unflushed: 0, hints }))
     }
 
     /// Takes the next frame: every record through the rules, every leaf into the tree.
@@ -139,8 +146,27 @@ impl Replay {
     /// # Errors
     /// `ReplayError`: the journal and the rules contradict each other.
     pub fn take(&mut self, frame: &Frame<'_>) -> Result<(), ReplayError> {
-        self.take_frame(&frame.header, frame.hash, frame.payload, frame.frame_bytes, &[])?;
-        Ok(())
+        let Frame { header, hash, payload, frame_bytes, .. } = frame;
+        let count = usize::try_from(header.count).expect("a 64-bit host");
+        let leaves = self.hints.next(count);
+        match self.take_frame(header, *hash, payload, *frame_bytes, &leaves) {
+            Err(ReplayError::Root { size }) if !leaves.is_empty() => {
+                tracing::warn!("leaves of an earlier run before entry {size} are damaged; all are hashed");
+                self.hints.end();
+                self.take_frame(header, *hash, payload, *frame_bytes, &[])
+            }
+            taken => taken,
+        }
+    }
+
+    /// About how many entries are to come, as far as an earlier run left a trace of them.
+    pub(super) fn expected(&self) -> u64 {
+        self.hints.count()
+    }
+
+    /// What comes now, no earlier run has seen.
+    pub(super) fn end_hints(&mut self) {
+        self.hints.end();
     }
 
     /// The same, with the leaf hashes if they are known already.
@@ -152,10 +178,7 @@ impl Replay {
         frame_bytes: usize,
         leaves: &[Hash],
     ) -> Result<(), ReplayError> {
-        let has_slices = header.count > 0 && self.take_records(header, payload, leaves)?;
-        if self.tree.size() != header.tree_size || self.tree.root() != header.root {
-            return Err(ReplayError::Root { size: header.tree_size });
-        }
+        let has_slices = self.take_records(header, payload, leaves)?;
         if header.count > 0 {
             self.derived.push_row(FrameRow {
                 first_seq: header.first_seq,
@@ -181,29 +204,41 @@ impl Replay {
         Ok(())
     }
 
-    /// Takes the records and says whether there are slices among them.
+    /// Takes the records if their leaves lead to the root that the header names, and says whether
+    /// there are slices among them. Until the root is seen nothing is changed.
     fn take_records(
         &mut self,
         header: &FrameHeader,
         payload: &[u8],
         leaves: &[Hash],
     ) -> Result<bool, ReplayError> {
-        let batch = BatchView::parse(payload)?;
-        if usize::try_from(header.count) != Ok(batch.count()) {
-            return Err(ReplayError::Count { header: header.count, payload: batch.count() });
+        let batch = if header.count > 0 { Some(BatchView::parse(payload)?) } else { None };
+        let records = || batch.iter().flat_map(BatchView::iter);
+        let count = batch.as_ref().map_or(0, BatchView::count);
+        if usize::try_from(header.count) != Ok(count) {
+            return Err(ReplayError::Count { header: header.count, payload: count });
+        }
+        let hashed: Vec<Hash>;
+        let leaves = if leaves.len() == count {
+            leaves
+        } else {
+            let hash = |record: Result<_, _>| Ok(ledger::record_leaf_hash(self.hash, &record?));
+            hashed = records().map(hash).collect::<Result<_, BatchError>>()?;
+            &hashed
+        };
+        let mut tree = self.tree.clone();
+        leaves.iter().for_each(|leaf| tree.push(*leaf));
+        if tree.size() != header.tree_size || tree.root() != header.root {
+            return Err(ReplayError::Root { size: header.tree_size });
         }
         let mut has_slices = false;
-        for (index, record) in batch.iter().enumerate() {
+        for record in records() {
             let record = record?;
             has_slices |= matches!(record, RecordRef::Slice(..));
             self.ledger.apply_record(&record)?;
-            let leaf = match leaves.get(index) {
-                Some(leaf) => *leaf,
-                None => ledger::record_leaf_hash(self.hash, &record),
-            };
-            self.tree.push(leaf);
-            self.derived.push_leaf(leaf);
         }
+        self.tree = tree;
+        leaves.iter().for_each(|leaf| self.derived.push_leaf(*leaf));
         Ok(has_slices)
     }
 

@@ -11,6 +11,8 @@ use journal::{
     READ_BYTES, ReadFailure, SegmentFile, SegmentNumber, SegmentSource, segment_file_name, segment_number,
 };
 
+use super::read_ahead::{Piece, ReadAhead};
+
 /// Files open at once: a journal may have more segments than a process has descriptors.
 const OPEN_MAX: usize = 8;
 
@@ -24,6 +26,7 @@ pub struct Segments {
     open: VecDeque<(SegmentNumber, Arc<DirectFile>)>,
     bounce: AlignedBuf,
     failure: Option<DiskError>,
+    ahead: Option<ReadAhead>,
 }
 
 impl Segments {
@@ -41,7 +44,14 @@ impl Segments {
             .collect();
         files.sort_unstable_by_key(|file| file.segment);
         let bounce = AlignedBuf::new(READ_BYTES);
-        Ok(Self { directory: directory.into(), direct, files, open: VecDeque::new(), bounce, failure: None })
+        let (open, failure, ahead) = (VecDeque::new(), None, None);
+        Ok(Self { directory: directory.into(), direct, files, open, bounce, failure, ahead })
+    }
+
+    /// From now on the piece after the one that was read is read meanwhile, on a thread: for whoever
+    /// reads all of the journal in order.
+    pub(crate) fn read_ahead(&mut self) {
+        self.ahead = ReadAhead::begin();
     }
 
     /// Whether there is none.
@@ -91,6 +101,22 @@ impl Segments {
         Ok(())
     }
 
+    /// Begins to read what follows: in this segment, or at the beginning of the next.
+    fn ask_ahead(&mut self, segment: SegmentNumber, offset: u64) {
+        let bytes = |of| self.files.iter().find(|file| file.segment == of).map_or(0, |file| file.bytes);
+        let (segment, offset) = if offset < bytes(segment) { (segment, offset) } else { (segment.next(), 0) };
+        let rest = bytes(segment).saturating_sub(offset);
+        let len = usize::try_from(rest).unwrap_or(READ_BYTES).min(READ_BYTES);
+        let len = len - len % disk::ALIGNMENT_BYTES;
+        // A segment that cannot be opened is told when it is read.
+        if len > 0
+            && let Ok(file) = self.file(segment)
+            && let Some(ahead) = &mut self.ahead
+        {
+            ahead.ask(file, Piece { segment, offset, len });
+        }
+    }
+
     /// Why the last read failed, in full.
     pub(crate) fn take_failure(&mut self) -> Option<DiskError> {
         self.failure.take()
@@ -103,7 +129,12 @@ impl SegmentSource for Segments {
     }
 
     fn read(&mut self, segment: SegmentNumber, offset: u64, buffer: &mut [u8]) -> Result<(), ReadFailure> {
-        self.read_at(segment, offset, buffer).map_err(|error| {
+        let taken = self.ahead.as_mut().is_some_and(|ahead| ahead.take(segment, offset, buffer));
+        let read = if taken { Ok(()) } else { self.read_at(segment, offset, buffer) };
+        if read.is_ok() && self.ahead.is_some() {
+            self.ask_ahead(segment, offset + u64::try_from(buffer.len()).expect("a length fits in 64 bits"));
+        }
+        read.map_err(|error| {
             let failure = match error.errno() {
                 Some(errno) => ReadFailure::Error(errno.raw_os_error()),
                 None => ReadFailure::Short,

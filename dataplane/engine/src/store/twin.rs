@@ -23,11 +23,12 @@ pub(crate) struct Twin {
 }
 
 impl Twin {
-    /// Begins with a copy of `ledger`.
-    pub(crate) fn begin(ledger: &Ledger) -> Self {
+    /// Begins with a copy of `ledger`, to which about `expected` entries come.
+    pub(crate) fn begin(ledger: &Ledger, expected: u64) -> Self {
         let (payloads, waiting) = sync_channel::<Vec<u8>>(WAITING_MAX);
         let mut copy = ledger.clone();
         let replay = move || {
+            copy.expect(expected);
             for payload in waiting {
                 apply(&mut copy, &payload)?;
             }
