@@ -223,6 +223,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_expected_changes_no_row() {
+        let mut index = Index::new(10_000);
+        index.expect(10_000);
+        assert_eq!(index.find(7 << 32, |_| true), None);
+        index.insert(7 << 32, 3);
+        index.expect(10_000);
+        assert_eq!(index.find(7 << 32, |found| found == 3), Some(3));
+        assert_eq!(index.count(), 1);
+    }
+
+    #[test]
     fn the_seed_moves_every_hash() {
         let (one, other) = (Seed::new(&[1; 32]), Seed::new(&[2; 32]));
         for key in 0..100 {

@@ -37,6 +37,7 @@ mod tlog_proof;
 mod tree;
 
 pub use accounts::AccountView;
+pub use apply::LOOKED_UP_AT_ONCE;
 pub use audit::{AssetReport, Audit, Fault, Finding, Report, Total};
 pub use decide::Prepared;
 pub use decision::{Decision, Postings, SliceDecision};

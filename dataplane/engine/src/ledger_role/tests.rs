@@ -338,3 +338,39 @@ fn a_proof_that_a_damaged_tile_makes_wrong_is_not_given_out() {
     assert!(matches!(found, Found::Refused(Reason::Internal)), "not one that is not there: {found:?}");
     assert!(role.stop());
 }
+
+#[test]
+fn a_replay_believes_leaves_only_as_far_as_the_journal_bears_them_out() {
+    let scratch = Scratch::new("hints");
+    let role = start(&scratch.0, Io::Auto);
+    ask(&role, vec![request(Kind::Mint, "@issuance", "alice", 1_000_000, "m")]);
+    for round in 0..20 {
+        let transfers = (0..100)
+            .map(|number| request(Kind::Transfer, "alice", "bob", 1, &format!("{round}-{number}")))
+            .collect();
+        ask(&role, transfers);
+    }
+    assert!(role.stop());
+    let level = scratch.0.join("derived/level-0");
+    let whole = std::fs::read(&level).unwrap();
+    let mut damaged = whole.clone();
+    damaged[1_000 * 32] ^= 1;
+    let short = whole[..1_500 * 32 + 7].to_vec();
+    let longer = [whole.clone(), vec![9; 64_000]].concat();
+    for leaves in [whole.clone(), damaged, short, longer, Vec::new()] {
+        std::fs::remove_dir_all(scratch.0.join("checkpoints")).unwrap();
+        std::fs::write(&level, leaves).unwrap();
+        let role = start(&scratch.0, Io::Auto);
+        assert!(role.report.store.frames > 20, "replayed from the beginning: {:?}", role.report.store);
+        assert_eq!(balance(&role, "bob"), 2_000);
+        let Found::EntryProof(Some(proof)) = read(&role, ReadAsk::EntryProof(Seq(1_001))) else { panic!() };
+        assert_eq!(proof.leaf_data.len(), 152);
+        let again = ask(&role, vec![request(Kind::Transfer, "alice", "bob", 1, "0-0")]);
+        assert!(
+            matches!(again.outcomes[0], Outcome::Replayed { .. }),
+            "both copies know the keys: {again:?}"
+        );
+        assert!(role.stop());
+        assert!(std::fs::read(&level).unwrap() == whole, "the tiles are right again");
+    }
+}

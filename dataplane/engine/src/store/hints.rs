@@ -47,3 +47,26 @@ impl Hints {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_gets_all_of_its_leaves_or_none() {
+        let home = tempfile::tempdir().unwrap();
+        let leaves: Vec<Hash> = (0..10).map(|byte| [byte; 32]).collect();
+        std::fs::write(home.path().join("level-0"), leaves.as_flattened()).unwrap();
+        let mut hints = Hints::left_in(home.path(), 3);
+        assert_eq!(hints.count(), 7);
+        assert_eq!(hints.next(2), leaves[3..5]);
+        assert!(hints.next(0).is_empty());
+        assert_eq!(hints.next(4), leaves[5..9]);
+        assert!(hints.next(2).is_empty(), "one is left");
+        assert!(hints.next(1).is_empty(), "and is not the next frame's");
+        for none in [Hints::left_in(home.path(), 10), Hints::left_in(home.path(), u64::MAX / 64)] {
+            assert_eq!(none.count(), 0);
+        }
+        assert_eq!(Hints::left_in(&home.path().join("none"), 0).count(), 0);
+    }
+}

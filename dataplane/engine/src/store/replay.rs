@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use disk::DiskError;
 use journal::{Checkpoint, Frame, FrameHash, FrameHeader, FrameKey, FrameNumber, Position, Superblock};
-use ledger::{Hash, HashKind, Ledger, Tree};
+use ledger::{Hash, HashKind, LOOKED_UP_AT_ONCE, Ledger, Tree};
 use model::{BatchError, BatchView, RecordRef, Seq, Timestamp};
 
 use super::{
@@ -231,12 +231,10 @@ impl Replay {
         if tree.size() != header.tree_size || tree.root() != header.root {
             return Err(ReplayError::Root { size: header.tree_size });
         }
-        let mut has_slices = false;
-        for record in records() {
-            let record = record?;
-            has_slices |= matches!(record, RecordRef::Slice(..));
-            self.ledger.apply_record(&record)?;
-        }
+        let has_slices = match &batch {
+            Some(batch) => apply(&mut self.ledger, batch)?,
+            None => false,
+        };
         self.tree = tree;
         leaves.iter().for_each(|leaf| self.derived.push_leaf(*leaf));
         Ok(has_slices)
@@ -266,6 +264,23 @@ impl Replay {
         };
         Some((checkpoint, payload))
     }
+}
+
+/// Applies all records of a frame and says whether there are slices among them.
+pub(super) fn apply(ledger: &mut Ledger, batch: &BatchView<'_>) -> Result<bool, ReplayError> {
+    let mut has_slices = false;
+    let mut some = Vec::with_capacity(LOOKED_UP_AT_ONCE);
+    for record in batch.iter() {
+        let record = record?;
+        has_slices |= matches!(record, RecordRef::Slice(..));
+        some.push(record);
+        if some.len() == LOOKED_UP_AT_ONCE {
+            ledger.apply_records(&some)?;
+            some.clear();
+        }
+    }
+    ledger.apply_records(&some)?;
+    Ok(has_slices)
 }
 
 /// What the rules are made with.

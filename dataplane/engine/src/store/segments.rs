@@ -144,3 +144,51 @@ impl SegmentSource for Segments {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PIECE: u64 = 2 << 20;
+
+    /// Two segments, the second with half a piece at its end; each page holds its number.
+    fn journal(directory: &Path) {
+        for (number, pages) in [(0, 1024), (1, 768)] {
+            let bytes: Vec<u8> = (0..pages)
+                .flat_map(|page: u64| (page + u64::from(number) * 5_000).to_le_bytes().repeat(512))
+                .collect();
+            std::fs::write(directory.join(segment_file_name(SegmentNumber(number))), bytes).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_read_ahead_is_what_lies_there() {
+        let home = tempfile::tempdir().unwrap();
+        journal(home.path());
+        let mut plain = Segments::open(home.path(), Direct::Preferred).unwrap();
+        let mut ahead = Segments::open(home.path(), Direct::Preferred).unwrap();
+        ahead.read_ahead();
+        // In order, into the next segment, shorter than was guessed, back, and the same twice.
+        let reads = [
+            (0, 0, PIECE),
+            (0, PIECE, PIECE),
+            (1, 0, PIECE),
+            (1, PIECE, PIECE / 2),
+            (0, 4096, PIECE),
+            (0, 4096 + PIECE, 4096),
+            (1, 8192, 4096),
+            (1, 8192, 4096),
+            (1, 12_288, PIECE),
+        ];
+        for (segment, offset, len) in reads {
+            let len = usize::try_from(len).unwrap();
+            let (mut found, mut expected) = (vec![1; len], vec![2; len]);
+            ahead.read(SegmentNumber(segment), offset, &mut found).unwrap();
+            plain.read(SegmentNumber(segment), offset, &mut expected).unwrap();
+            assert!(found == expected, "segment {segment} at {offset}");
+        }
+        let beyond = ahead.read(SegmentNumber(1), PIECE, &mut vec![0; READ_BYTES]);
+        assert_eq!(beyond, Err(ReadFailure::Short));
+        assert!(ahead.take_failure().is_some(), "the read that fails is the one that is told");
+    }
+}

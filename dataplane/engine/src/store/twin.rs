@@ -12,8 +12,10 @@ use std::{
 use ledger::Ledger;
 use model::BatchView;
 
-/// Payloads that may wait for the thread: as much memory as two frames of the largest size.
-const WAITING_MAX: usize = 2;
+use super::replay;
+
+/// Payloads that may wait for the thread: as much memory as eight frames of the largest size.
+const WAITING_MAX: usize = 8;
 
 /// The second copy in the making.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ impl Twin {
         let replay = move || {
             copy.expect(expected);
             for payload in waiting {
-                apply(&mut copy, &payload)?;
+                replay::apply(&mut copy, &BatchView::parse(&payload).ok()?).ok()?;
             }
             Some(copy)
         };
@@ -53,11 +55,4 @@ impl Twin {
         let copy = self.thread.join().ok().flatten();
         copy.filter(|copy| copy.last() == ledger.last()).unwrap_or_else(|| ledger.clone())
     }
-}
-
-fn apply(ledger: &mut Ledger, payload: &[u8]) -> Option<()> {
-    for record in BatchView::parse(payload).ok()?.iter() {
-        ledger.apply_record(&record.ok()?).ok()?;
-    }
-    Some(())
 }

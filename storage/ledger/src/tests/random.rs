@@ -208,7 +208,7 @@ fn random_requests_agree_with_the_reference_with_replay_and_with_the_audit() {
 /// The journal alone leads to the same bytes, and the audit finds nothing in it.
 fn replays_to_the_same_state(world: &World, params: Params) {
     let mut audit = Audit::new(params.hash);
-    let mut copy = World::new(params);
+    let mut copy = World::new(params.clone());
     let mut claimed = (0, world.ledger.hash().empty());
     for (at, record) in world.journal.iter().enumerate() {
         let record = record.as_ref();
@@ -222,6 +222,13 @@ fn replays_to_the_same_state(world: &World, params: Params) {
         }
     }
     assert_eq!(copy.checkpoint(), world.checkpoint());
+    let keys_max = u64::from(params.keys_max);
+    let mut at_once = World::new(params);
+    at_once.ledger.expect(keys_max);
+    let records: Vec<_> = world.journal.iter().map(|record| record.as_ref()).collect();
+    at_once.ledger.apply_records(&records).unwrap();
+    at_once.tree = copy.tree.clone();
+    assert_eq!(at_once.checkpoint(), world.checkpoint());
     audit.head(world.tree.size(), &world.tree.root()).unwrap();
     let report = audit.finish().unwrap();
     assert_eq!((report.entries, report.root), (world.ledger.last().0, world.tree.root()));
