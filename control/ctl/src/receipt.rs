@@ -109,7 +109,7 @@ pub fn check_receipt(bytes: &[u8], key: &str) -> Result<ProvenReceipt, ReceiptFa
     check_fields(&document, &leaf, &hash, &head)?;
     check_text(&document, leaf.hash, &hash, &log)?;
     let receipt = &document.receipt;
-    let mut not_proven = vec!["nonce"];
+    let mut not_proven = vec!["nonce", "the incarnation in txid"];
     if receipt.idem.is_some() {
         not_proven.push("idem");
     }
@@ -222,8 +222,14 @@ impl ProvenReceipt {
     /// The proof for people.
     #[must_use]
     pub fn text(&self) -> String {
+        let closed: Vec<&str> =
+            self.not_proven.iter().copied().filter(|name| ["from", "to"].contains(name)).collect();
+        let but = match closed.as_slice() {
+            [] => String::new(),
+            closed => format!(", but not `{}`, whose side is not opened", closed.join("` and `")),
+        };
         let mut lines = vec![
-            format!("{} holds: entry {} of {}", self.txid, self.seq, self.log),
+            format!("{} holds{but}: entry {} of {}", self.txid, self.seq, self.log),
             format!("  {} {} {} at {}", self.op, self.amount_minor, self.asset, self.ts),
         ];
         for side in &self.sides {

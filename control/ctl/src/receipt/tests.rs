@@ -7,6 +7,8 @@ use wallet::{Render, Visible, money_answer};
 use super::*;
 use crate::tests::world::{self, World};
 
+const INCARNATION: &str = "the incarnation in txid";
+
 /// A proof document of a transfer, and the log's key.
 fn document(visible: Visible) -> (String, String) {
     let world = World::new();
@@ -39,11 +41,12 @@ fn a_proof_of_the_ledger_holds_and_says_what_it_proves() {
     let sides: Vec<(&str, &str)> =
         proven.sides.iter().map(|side| (side.account.as_str(), side.balance_minor.as_str())).collect();
     assert_eq!(sides, [("alice", "999"), ("bob", "1")]);
-    assert_eq!(proven.not_proven, ["nonce"]);
-    assert!(proven.text().contains("holds"), "{}", proven.text());
+    assert_eq!(proven.not_proven, ["nonce", INCARNATION]);
+    assert!(proven.text().contains(" holds: entry "), "{}", proven.text());
     let (json, key) = document(Visible { debit: false, credit: true });
     let proven = check_receipt(json.as_bytes(), &key).unwrap();
-    assert_eq!((proven.sides.len(), proven.not_proven), (1, vec!["nonce", "from"]));
+    assert!(proven.text().contains(" holds, but not `from`, whose side is not opened: "));
+    assert_eq!((proven.sides.len(), proven.not_proven), (1, vec!["nonce", INCARNATION, "from"]));
 }
 
 #[test]

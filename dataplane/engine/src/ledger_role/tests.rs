@@ -320,12 +320,13 @@ fn a_proof_that_a_damaged_tile_makes_wrong_is_not_given_out() {
     let scratch = Scratch::new("tile");
     let role = start(&scratch.0, Io::Pwrite);
     let from = ask(&role, vec![request(Kind::Mint, "@issuance", "alice", 1_000, "m")]).committed.size;
+    let mut to = from;
     for number in 0..20 {
-        ask(&role, vec![request(Kind::Transfer, "alice", "bob", 1, &format!("t{number}"))]);
+        let transfer = request(Kind::Transfer, "alice", "bob", 1, &format!("t{number}"));
+        to = ask(&role, vec![transfer]).committed.size;
     }
     assert!(role.stop());
     let role = start(&scratch.0, Io::Pwrite);
-    let to = role.board.committed().size;
     let consistency = || read(&role, ReadAsk::Consistency { from, to });
     assert!(matches!(consistency(), Found::Consistency(Some(path)) if !path.is_empty()));
     let leaves = scratch.0.join("derived").join("level-0");

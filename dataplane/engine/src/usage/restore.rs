@@ -55,13 +55,13 @@ fn page(reads: &Source<ReadCall, ReadAnswer>, ask: ReadAsk) -> Result<SlicePage,
 }
 
 fn ask_page(reads: &Source<ReadCall, ReadAnswer>, ask: ReadAsk) -> Result<SlicePage, UsageError> {
-    reads.ask(ReadCall { id: CallId(0), ask }).map_err(|_| UsageError::Reader)?;
+    reads.ask(ReadCall { id: CallId(0), ask }).map_err(|_| UsageError::Silent)?;
     let begun = clock::monotonic();
     loop {
         match reads.answer().map(|answer| answer.found) {
             Some(Found::Slices(page)) => return Ok(page),
             Some(_) => return Err(UsageError::Reader),
-            None if clock::monotonic().since(begun) > PAGE_MAX => return Err(UsageError::Reader),
+            None if clock::monotonic().since(begun) > PAGE_MAX => return Err(UsageError::Silent),
             None => reads.answer_bell().wait(Nanos::from_millis(100), || reads.has_answer()),
         }
     }

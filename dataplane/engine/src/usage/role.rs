@@ -62,9 +62,15 @@ pub enum UsageError {
         /// Why.
         error: RestoreError,
     },
-    /// The ledger's reader does not give its slices.
-    #[error("the ledger's reader does not give the slices that accounting begins with")]
+    /// The ledger's reader cannot read its slices.
+    #[error(
+        "the journal does not give up the slices that accounting begins with; `ron-ledgerctl verify` says \
+         which segment is lost or damaged"
+    )]
     Reader,
+    /// The ledger's reader does not answer.
+    #[error("the ledger's reader does not answer in time; try again")]
+    Silent,
     /// `accounting.executor = "glommio"` and there is no ring.
     #[error("`accounting.executor` asks for a ring and there is none: {0}; set `auto` or `epoll`")]
     Ring(io::Error),
@@ -82,10 +88,10 @@ impl UsageError {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::Params(_) | Self::Socket(SocketError::TooLong { .. } | SocketError::NotASocket { .. }) => 2,
-            Self::Reader => 70,
-            Self::Socket(SocketError::Taken { .. }) => 75,
+            Self::Socket(SocketError::Taken { .. }) | Self::Silent => 75,
             Self::Socket(SocketError::Shared { .. }) => 77,
             Self::Restore { .. } => 83,
+            Self::Reader => 93,
             Self::Ring(_) => 89,
             Self::Socket(SocketError::Io { .. }) | Self::Disk(_) | Self::Io(_) => 91,
         }
