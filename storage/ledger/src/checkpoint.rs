@@ -106,7 +106,7 @@ impl Ledger {
         for _ in 0..streams {
             self.read_stream(input)?;
         }
-        self.keys.expect(u64::from(keys));
+        self.keys.expect(u64::from(keys), |_| {});
         for _ in 0..keys {
             self.read_key(input)?;
         }

@@ -81,9 +81,10 @@ impl Index {
 
     /// Tells an empty index that `rows` come at once. Where they would touch most of its pages, all
     /// are touched now in order: in the order of hashes each would be faulted in twice, first by a
-    /// search that finds nothing and then by the row.
-    pub(crate) fn expect(&mut self, rows: u64) {
+    /// search that finds nothing and then by the row. `advise` sees the memory before it is touched.
+    pub(crate) fn expect(&mut self, rows: u64, advise: fn(&mut [u64])) {
         if self.count == 0 && rows >= (self.mask + 1) / PAGE_SLOTS {
+            advise(&mut self.slots);
             // The compiler may know that they are zero; the kernel shall know it too.
             core::hint::black_box(&mut self.slots).fill(0);
         }
@@ -225,10 +226,10 @@ mod tests {
     #[test]
     fn what_is_expected_changes_no_row() {
         let mut index = Index::new(10_000);
-        index.expect(10_000);
+        index.expect(10_000, |slots| assert!(slots.len() >= 20_000));
         assert_eq!(index.find(7 << 32, |_| true), None);
         index.insert(7 << 32, 3);
-        index.expect(10_000);
+        index.expect(10_000, |_| panic!("it is not empty"));
         assert_eq!(index.find(7 << 32, |found| found == 3), Some(3));
         assert_eq!(index.count(), 1);
     }

@@ -64,9 +64,9 @@ impl Keys {
         self.index.count()
     }
 
-    /// Tells that this many keys come at once.
-    pub(crate) fn expect(&mut self, keys: u64) {
-        self.index.expect(keys);
+    /// Tells that this many keys come at once; `advise` sees memory before it is touched for them.
+    pub(crate) fn expect(&mut self, keys: u64, advise: fn(&mut [u64])) {
+        self.index.expect(keys, advise);
     }
 
     /// Whether an entry at `at` can keep one more key.
@@ -116,7 +116,7 @@ impl Clone for Keys {
     /// A copy with the same reserve. Only what is in use is copied.
     fn clone(&self) -> Self {
         let mut copy = Self::new(self.rows_max, self.seed.clone());
-        copy.expect(u64::from(self.count()));
+        copy.expect(u64::from(self.count()), |_| {});
         for row in self.iter() {
             copy.add(row);
         }

@@ -53,9 +53,10 @@ impl Ledger {
     }
 
     /// Tells that about so many entries are applied now, one after another. A hint: what it changes is
-    /// how fast they are.
-    pub fn expect(&mut self, entries: u64) {
-        self.keys.expect(entries);
+    /// how fast they are. `advise` is shown memory that is about to be touched whole for them, and may
+    /// ask the host for larger pages; what is in it stays.
+    pub fn expect(&mut self, entries: u64, advise: fn(&mut [u64])) {
+        self.keys.expect(entries, advise);
     }
 
     /// The hash of leaves, commitments and nodes.

@@ -36,7 +36,11 @@ pub(crate) fn run() -> anyhow::Result<bool> {
     let mut report = Report::default();
     let scale = scale()?;
     let deadline = started + LIMIT;
-    report.push(stage::run("build", cargo(&["build", "--workspace", "--bins", "--locked"]), deadline)?);
+    report.push(stage::run(
+        "build",
+        cargo(&["build", "--profile", "sim", "--workspace", "--bins", "--locked"]),
+        deadline,
+    )?);
     let mut tests = cargo(&["test", "--profile", "sim", "-p", "tests", "--locked", "--test", "all", "--"]);
     tests.args(["--nocapture", "sim::", "crash::", "fuzz::", "kernel::", "e2e::"]);
     tests.envs(COUNTS.map(|(name, count)| (name, scaled(count, scale).to_string())));

@@ -375,7 +375,7 @@ fn replay(
             checkpoint_frame_max: frame_max,
         };
         let twin = Twin::begin(&state.ledger, state.expected());
-        state.ledger.expect(state.expected());
+        state.ledger.expect(state.expected(), disk::advise_huge_pages);
         let mut take = |frame: &Frame<'_>| {
             if frame.header.count > 0 {
                 twin.take(frame.payload);

@@ -30,7 +30,7 @@ impl Twin {
         let (payloads, waiting) = sync_channel::<Vec<u8>>(WAITING_MAX);
         let mut copy = ledger.clone();
         let replay = move || {
-            copy.expect(expected);
+            copy.expect(expected, disk::advise_huge_pages);
             for payload in waiting {
                 replay::apply(&mut copy, &BatchView::parse(&payload).ok()?).ok()?;
             }
