@@ -2,7 +2,7 @@
 //!
 //! Holds: at most `depth` operations are in flight, so neither queue of the ring can overflow; the
 //! buffer of each rests in its slot until its completion; dropping the ring waits for all of them.
-//! The one unsafe operation on memory is here: handing an entry to the kernel. Buffers are not
+//! The unsafe operation here is handing an entry to the kernel. Buffers are not
 //! registered: that would pin the largest frame for each of them, more than an unprivileged process
 //! may lock.
 //!
