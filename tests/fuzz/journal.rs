@@ -173,8 +173,8 @@ fn frames() {
 
 #[test]
 fn record_batches() {
-    let mut empty = vec![0; 16];
-    BatchWriter::with_capacity(16).finish(&mut empty);
+    let mut empty = vec![0; 32];
+    BatchWriter::with_capacity(32).finish(&mut empty);
     let target = Target {
         name: "record_batch",
         times: 10,

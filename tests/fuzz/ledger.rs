@@ -29,6 +29,7 @@ fn played() -> (Ledger, Tree, Vec<Posting>) {
         (Kind::Credit, "@external", "cy", 7),
         (Kind::Debit, "cy", "@external", 7),
     ];
+    let at = Timestamp::from_millis(1_760_631_062_000);
     for (number, (kind, debit, credit, amount)) in moves.into_iter().enumerate() {
         let request = Request {
             kind,
@@ -41,7 +42,6 @@ fn played() -> (Ledger, Tree, Vec<Posting>) {
             reference: Text::new("order-17").unwrap(),
             idx: 0,
         };
-        let at = Timestamp::from_millis(1_760_631_062_000 + number as u64);
         let Decision::Postings(decided) = ledger.decide(&request, at, ledger.last().next()) else {
             panic!("{request:?} is decided");
         };

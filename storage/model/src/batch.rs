@@ -1,15 +1,19 @@
 //! The payload of one frame: records, extensions, slice bodies, in that order.
 //!
 //! Written straight into the buffer that goes to disk, read back in place. Layout, all
-//! little-endian: records `u32`, extensions `u32`, body bytes `u32`, reserved `u32` (zero), then
-//! `records * 240`, `extensions * 160`, the bodies. The checksum is the frame's, one level down.
+//! little-endian: records `u32`, extensions `u32`, body bytes `u32`, reserved `u32` (zero), number of
+//! the first entry `u64`, time of all of them `u64`, then `records * 216`, `extensions * 160`, the
+//! bodies. The checksum is the frame's, one level down.
+//!
+//! Holds: the entries of a batch are numbered without gaps and have one time, so neither stands in
+//! a record.
 
 use alloc::vec::Vec;
 
 use rkyv::rancor::Error as RkyvError;
 
 use crate::{
-    Ext, Kind, Posting, Slice,
+    Ext, Head, Kind, Posting, Seq, Slice, Timestamp,
     limits::{
         BATCH_PREAMBLE_BYTES, EXT_BYTES, FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, RECORD_BYTES,
         SLICE_BODY_BYTES_MAX,
@@ -17,6 +21,9 @@ use crate::{
     posting::{ArchivedExtRecord, ArchivedHeadRecord, ArchivedPostingRecord, ExtRecord, PostingRecord},
     slice::{ArchivedSliceRecord, SliceRecord},
 };
+
+/// Bytes of the counts at the front of the preamble; the batch's place and time follow.
+const PREAMBLE_COUNTS_BYTES: usize = 16;
 
 /// Why bytes are not a batch of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -53,7 +60,7 @@ pub enum RecordRef<'a> {
 impl RecordRef<'_> {
     /// What every entry has.
     #[must_use]
-    pub const fn head(&self) -> &crate::Head {
+    pub const fn head(&self) -> &Head {
         match self {
             Self::Posting(posting) => &posting.head,
             Self::Slice(slice, _) => &slice.head,
@@ -68,6 +75,8 @@ pub struct BatchWriter {
     exts: Vec<u8>,
     bodies: Vec<u8>,
     count: usize,
+    first: Seq,
+    at: Timestamp,
 }
 
 impl BatchWriter {
@@ -83,15 +92,18 @@ impl BatchWriter {
             exts: Vec::with_capacity(payload_max),
             bodies: Vec::with_capacity(payload_max.min(SLICE_BODY_BYTES_MAX)),
             count: 0,
+            first: Seq::ZERO,
+            at: Timestamp(0),
         }
     }
 
     /// Adds a posting.
     ///
     /// # Panics
-    /// If the batch is full: the caller asks `room_for` first.
+    /// If the batch is full, or the posting has another time than the batch or a number that does
+    /// not follow.
     pub fn push_posting(&mut self, posting: &Posting) {
-        assert!(self.count < FRAME_ENTRIES_MAX);
+        self.place(&posting.head);
         let ext = posting.ext.map_or(0, |ext| self.push_ext(&ext));
         append(&mut self.records, &PostingRecord::new(posting, ext));
         self.count += 1;
@@ -101,9 +113,9 @@ impl BatchWriter {
     /// Adds a slice with its body and sets the slice's `body_at` and `body_len`.
     ///
     /// # Panics
-    /// If the batch is full or the body is over `limits::SLICE_BODY_BYTES_MAX`.
+    /// As [`BatchWriter::push_posting`], or if the body is over `limits::SLICE_BODY_BYTES_MAX`.
     pub fn push_slice(&mut self, slice: &mut Slice, body: &[u8]) {
-        assert!(self.count < FRAME_ENTRIES_MAX);
+        self.place(&slice.head);
         assert!(body.len() <= SLICE_BODY_BYTES_MAX);
         slice.body_at = u32::try_from(self.bodies.len()).expect("bodies fit in a frame");
         slice.body_len = u32::try_from(body.len()).expect("a body fits in a frame");
@@ -111,6 +123,16 @@ impl BatchWriter {
         append(&mut self.records, &SliceRecord::new(slice));
         self.count += 1;
         assert_eq!(self.records.len(), self.count * RECORD_BYTES);
+    }
+
+    /// The next record's place says what its number and time are.
+    fn place(&mut self, head: &Head) {
+        assert!(self.count < FRAME_ENTRIES_MAX);
+        if self.count == 0 {
+            (self.first, self.at) = (head.seq, head.at);
+        }
+        assert_eq!(head.seq, self.first.plus(self.count as u64), "entries are numbered without gaps");
+        assert_eq!(head.at, self.at, "a batch has one time");
     }
 
     fn push_ext(&mut self, ext: &Ext) -> u16 {
@@ -141,6 +163,8 @@ impl BatchWriter {
         for count in counts {
             put(out, &mut at, &u32::try_from(count).expect("counts fit in a frame").to_le_bytes());
         }
+        put(out, &mut at, &self.first.0.to_le_bytes());
+        put(out, &mut at, &self.at.0.to_le_bytes());
         for section in [&self.records, &self.exts, &self.bodies] {
             put(out, &mut at, section);
         }
@@ -155,6 +179,7 @@ impl BatchWriter {
         self.exts.clear();
         self.bodies.clear();
         self.count = 0;
+        (self.first, self.at) = (Seq::ZERO, Timestamp(0));
     }
 }
 
@@ -199,16 +224,20 @@ pub struct BatchView<'a> {
     records: &'a [[u8; RECORD_BYTES]],
     exts: &'a [[u8; EXT_BYTES]],
     bodies: &'a [u8],
+    first: Seq,
+    at: Timestamp,
 }
 
 impl<'a> BatchView<'a> {
     /// Splits a payload whose checksum has been checked.
     ///
     /// # Errors
-    /// `BatchError::Length` if the counts do not fit the length exactly.
+    /// `BatchError::Length` if the counts do not fit the length exactly; `BatchError::Field` if the
+    /// entries' numbers would go past the last one.
     pub fn parse(payload: &'a [u8]) -> Result<Self, BatchError> {
         let (preamble, rest) = payload.split_at_checked(BATCH_PREAMBLE_BYTES).ok_or(BatchError::Length)?;
-        let (words, _) = preamble.as_chunks::<4>();
+        let (counts, places) = preamble.split_at(PREAMBLE_COUNTS_BYTES);
+        let (words, _) = counts.as_chunks::<4>();
         let counts: [usize; 4] = core::array::from_fn(|index| {
             words
                 .get(index)
@@ -223,7 +252,14 @@ impl<'a> BatchView<'a> {
         if body_bytes.len() != bodies {
             return Err(BatchError::Length);
         }
-        Ok(Self { records: record_bytes.as_chunks().0, exts: ext_bytes.as_chunks().0, bodies: body_bytes })
+        let (places, _) = places.as_chunks::<8>();
+        let place = |index: usize| places.get(index).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+        let (first, at) = (Seq(place(0)), Timestamp(place(1)));
+        if first.0.checked_add(records as u64).is_none() {
+            return Err(BatchError::Field("the batch's first number"));
+        }
+        let (records, exts) = (record_bytes.as_chunks().0, ext_bytes.as_chunks().0);
+        Ok(Self { records, exts, bodies: body_bytes, first, at })
     }
 
     /// Records in the batch.
@@ -235,22 +271,27 @@ impl<'a> BatchView<'a> {
     /// The record at `index`, parsed; `None` past the end.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Result<RecordRef<'a>, BatchError>> {
-        self.records.get(index).map(|bytes| self.parse_record(bytes))
+        self.records.get(index).map(|bytes| self.parse_record(index, bytes))
     }
 
     /// The records in order, each parsed.
     pub fn iter(&self) -> impl Iterator<Item = Result<RecordRef<'a>, BatchError>> + use<'a> {
         let view = *self;
-        view.records.iter().map(move |bytes| view.parse_record(bytes))
+        view.records.iter().enumerate().map(move |(index, bytes)| view.parse_record(index, bytes))
     }
 
-    fn parse_record(&self, bytes: &'a [u8; RECORD_BYTES]) -> Result<RecordRef<'a>, BatchError> {
+    fn parse_record(
+        &self,
+        index: usize,
+        bytes: &'a [u8; RECORD_BYTES],
+    ) -> Result<RecordRef<'a>, BatchError> {
+        let (seq, at) = (self.first.plus(index as u64), self.at);
         let (head, _) = bytes.split_at(size_of::<ArchivedHeadRecord>());
         let head = rkyv::access::<ArchivedHeadRecord, RkyvError>(head).map_err(|_| BatchError::Record)?;
         if head.kind == Kind::Usage.number() {
             let record =
                 rkyv::access::<ArchivedSliceRecord, RkyvError>(bytes).map_err(|_| BatchError::Record)?;
-            let slice = record.parse()?;
+            let slice = record.parse(seq, at)?;
             return Ok(RecordRef::Slice(slice, self.body(&slice)?));
         }
         let ext = match usize::from(head.ext.to_native()) {
@@ -259,7 +300,7 @@ impl<'a> BatchView<'a> {
         };
         let record =
             rkyv::access::<ArchivedPostingRecord, RkyvError>(bytes).map_err(|_| BatchError::Record)?;
-        Ok(RecordRef::Posting(record.parse(ext)?))
+        Ok(RecordRef::Posting(record.parse(seq, at, ext)?))
     }
 
     fn ext(&self, index: usize) -> Result<Ext, BatchError> {

@@ -28,11 +28,11 @@ pub const FRAMES_IN_FLIGHT_MAX: usize = 8;
 pub const KEY_AHEAD_MILLIS_MAX: u64 = 5 * 60 * 1000;
 
 /// Bytes of a posting or a slice on disk.
-pub const RECORD_BYTES: usize = 240;
+pub const RECORD_BYTES: usize = 216;
 /// Bytes of an extension record on disk.
 pub const EXT_BYTES: usize = 160;
 /// Bytes before the records of a frame's payload.
-pub const BATCH_PREAMBLE_BYTES: usize = 16;
+pub const BATCH_PREAMBLE_BYTES: usize = 32;
 
 const _: () = assert!(INGEST_ENTRIES_MAX <= GROUP_ENTRIES_MAX);
 const _: () = assert!(FRAME_ENTRIES_MAX <= u16::MAX as usize, "an entry's ext index is a u16");

@@ -101,11 +101,10 @@ impl Posting {
 /// The version of the records that this build writes and reads.
 pub(crate) const RECORD_VERSION: u8 = 0;
 
-/// The stored form of `Head`: 24 bytes, the same at the front of every record.
+/// The stored form of `Head`: 8 bytes, the same at the front of every record. Number and time
+/// follow from the record's place in its batch.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug)]
 pub(crate) struct HeadRecord {
-    seq: u64,
-    at: u64,
     pub(crate) kind: u8,
     op: u8,
     reason: u8,
@@ -115,21 +114,26 @@ pub(crate) struct HeadRecord {
     pub(crate) ext: u16,
 }
 
-/// The stored form of `Side`: 56 bytes.
+/// Bytes of an amount: it is below 2^96.
+const AMOUNT_BYTES: usize = 12;
+/// Bytes of what is held: it is never above a balance, which stays below 2^112.
+const HELD_BYTES: usize = 14;
+
+/// The stored form of `Side`: 54 bytes.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug)]
 struct SideRecord {
     account: u128,
     balance: i128,
-    held: u128,
+    held: [u8; HELD_BYTES],
     seq: u64,
 }
 
-/// The stored form of `Posting`: 240 bytes.
+/// The stored form of `Posting`: 216 bytes.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug)]
 pub(crate) struct PostingRecord {
     pub(crate) head: HeadRecord,
     nonce: u64,
-    amount: u128,
+    amount: [u8; AMOUNT_BYTES],
     asset: [u8; 16],
     debit: SideRecord,
     credit: SideRecord,
@@ -151,7 +155,7 @@ pub(crate) struct ExtRecord {
     spare: [u8; 15],
 }
 
-const _: () = assert!(size_of::<ArchivedHeadRecord>() == 24);
+const _: () = assert!(size_of::<ArchivedHeadRecord>() == 8);
 const _: () = assert!(size_of::<ArchivedPostingRecord>() == RECORD_BYTES);
 const _: () = assert!(align_of::<ArchivedPostingRecord>() == 1);
 const _: () = assert!(size_of::<ArchivedExtRecord>() == EXT_BYTES);
@@ -159,8 +163,6 @@ const _: () = assert!(size_of::<ArchivedExtRecord>() == EXT_BYTES);
 impl HeadRecord {
     pub(crate) fn new(head: &Head, ext: u16) -> Self {
         Self {
-            seq: head.seq.0,
-            at: head.at.0,
             kind: head.kind.number(),
             op: head.op.number(),
             reason: head.reason.map_or(0, Reason::number),
@@ -172,7 +174,8 @@ impl HeadRecord {
 }
 
 impl ArchivedHeadRecord {
-    pub(crate) fn parse(&self) -> Result<Head, BatchError> {
+    /// The head of the entry `seq`, in a batch of the time `at`.
+    pub(crate) fn parse(&self, seq: Seq, at: Timestamp) -> Result<Head, BatchError> {
         if self.version != RECORD_VERSION {
             return Err(BatchError::Version(self.version));
         }
@@ -185,20 +188,18 @@ impl ArchivedHeadRecord {
         if (kind == Kind::Refused) != reason.is_some() || (kind != Kind::Refused && op != kind) {
             return Err(BatchError::Field("op and reason do not fit the kind"));
         }
-        Ok(Head {
-            seq: Seq(self.seq.to_native()),
-            at: Timestamp(self.at.to_native()),
-            kind,
-            op,
-            reason,
-            idx: self.idx.to_native(),
-        })
+        Ok(Head { seq, at, kind, op, reason, idx: self.idx.to_native() })
     }
 }
 
 impl SideRecord {
     fn new(side: &Side) -> Self {
-        Self { account: side.account.bits(), balance: side.balance.units(), held: side.held, seq: side.seq }
+        Self {
+            account: side.account.bits(),
+            balance: side.balance.units(),
+            held: narrow(side.held),
+            seq: side.seq,
+        }
     }
 }
 
@@ -208,7 +209,7 @@ impl ArchivedSideRecord {
             account: AccountId::from_bits(self.account.to_native()),
             seq: self.seq.to_native(),
             balance: Balance::new(self.balance.to_native()).ok_or(BatchError::Field("balance"))?,
-            held: self.held.to_native(),
+            held: widen(self.held),
         })
     }
 }
@@ -218,7 +219,7 @@ impl PostingRecord {
         Self {
             head: HeadRecord::new(&posting.head, ext),
             nonce: posting.nonce,
-            amount: posting.amount.units(),
+            amount: narrow(posting.amount.units()),
             asset: posting.asset.bytes(),
             debit: SideRecord::new(&posting.debit),
             credit: SideRecord::new(&posting.credit),
@@ -232,10 +233,15 @@ impl PostingRecord {
 }
 
 impl ArchivedPostingRecord {
-    pub(crate) fn parse(&self, ext: Option<Ext>) -> Result<Posting, BatchError> {
+    pub(crate) fn parse(
+        &self,
+        seq: Seq,
+        at: Timestamp,
+        ext: Option<Ext>,
+    ) -> Result<Posting, BatchError> {
         Ok(Posting {
-            head: self.head.parse()?,
-            amount: Amount::new(self.amount.to_native()).ok_or(BatchError::Field("amount"))?,
+            head: self.head.parse(seq, at)?,
+            amount: Amount::new(widen(self.amount)).ok_or(BatchError::Field("amount"))?,
             asset: Asset::from_bytes(self.asset).map_err(|_| BatchError::Field("asset"))?,
             debit: self.debit.parse()?,
             credit: self.credit.parse()?,
@@ -248,6 +254,20 @@ impl ArchivedPostingRecord {
             ext,
         })
     }
+}
+
+/// The low bytes of a number whose bound says that the others are zero.
+fn narrow<const N: usize>(units: u128) -> [u8; N] {
+    let bytes = units.to_le_bytes();
+    let (low, high) = bytes.split_at(N);
+    assert!(high.iter().all(|byte| *byte == 0), "{units} is above its bound");
+    low.try_into().expect("split there")
+}
+
+fn widen<const N: usize>(low: [u8; N]) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.split_at_mut(N).0.copy_from_slice(&low);
+    u128::from_le_bytes(bytes)
 }
 
 impl ExtRecord {

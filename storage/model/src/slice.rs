@@ -3,7 +3,7 @@
 use rkyv::{Archive, Deserialize, Serialize};
 
 use crate::{
-    BatchError, Head,
+    BatchError, Head, Seq, Timestamp,
     limits::{RECORD_BYTES, SLICE_BODY_BYTES_MAX},
     posting::HeadRecord,
 };
@@ -42,7 +42,7 @@ pub struct Slice {
     pub body_len: u32,
 }
 
-/// The stored form of `Slice`: 240 bytes.
+/// The stored form of `Slice`: 216 bytes.
 #[derive(Archive, Serialize, Deserialize, Clone, Copy, Debug)]
 pub(crate) struct SliceRecord {
     head: HeadRecord,
@@ -59,7 +59,7 @@ pub(crate) struct SliceRecord {
     rows: u32,
     body_at: u32,
     body_len: u32,
-    spare: [u8; 40],
+    spare: [u8; 32],
 }
 
 const _: () = assert!(size_of::<ArchivedSliceRecord>() == RECORD_BYTES);
@@ -82,22 +82,22 @@ impl SliceRecord {
             rows: slice.rows,
             body_at: slice.body_at,
             body_len: slice.body_len,
-            spare: [0; 40],
+            spare: [0; 32],
         }
     }
 }
 
 impl ArchivedSliceRecord {
-    pub(crate) fn parse(&self) -> Result<Slice, BatchError> {
+    pub(crate) fn parse(&self, seq: Seq, at: Timestamp) -> Result<Slice, BatchError> {
         let body_len = self.body_len.to_native();
         if usize::try_from(body_len).map_or(true, |len| len > SLICE_BODY_BYTES_MAX) {
             return Err(BatchError::Field("slice body length"));
         }
-        if self.spare != [0; 40] {
+        if self.spare != [0; 32] {
             return Err(BatchError::Field("spare bytes of a slice"));
         }
         Ok(Slice {
-            head: self.head.parse()?,
+            head: self.head.parse(seq, at)?,
             stream: self.stream,
             number: self.number.to_native(),
             window_start_millis: self.window_start_millis.to_native(),

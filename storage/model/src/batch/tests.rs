@@ -5,11 +5,11 @@ use alloc::{vec, vec::Vec};
 use super::*;
 use crate::{AccountId, Amount, Asset, Balance, Head, Reason, Seq, Side, Text, Timestamp};
 
-fn head(kind: Kind) -> Head {
-    Head { seq: Seq(7), at: Timestamp(9), kind, op: kind, reason: None, idx: 3 }
+fn head(seq: u64, kind: Kind) -> Head {
+    Head { seq: Seq(seq), at: Timestamp(9), kind, op: kind, reason: None, idx: 3 }
 }
 
-fn posting(ext: Option<Ext>) -> Posting {
+fn posting(seq: u64, ext: Option<Ext>) -> Posting {
     let side = |bits| Side {
         account: AccountId::from_bits(bits),
         seq: 11,
@@ -17,7 +17,7 @@ fn posting(ext: Option<Ext>) -> Posting {
         held: 1,
     };
     Posting {
-        head: head(Kind::Transfer),
+        head: head(seq, Kind::Transfer),
         amount: Amount::new(250_000).unwrap(),
         asset: Asset::parse("ron").unwrap(),
         debit: side(1),
@@ -32,9 +32,9 @@ fn posting(ext: Option<Ext>) -> Posting {
     }
 }
 
-fn slice() -> Slice {
+fn slice(seq: u64) -> Slice {
     Slice {
-        head: head(Kind::Usage),
+        head: head(seq, Kind::Usage),
         stream: [1; 16],
         number: 1,
         window_start_millis: 60_000,
@@ -52,10 +52,10 @@ fn slice() -> Slice {
 }
 
 fn payload() -> (Vec<u8>, Posting, Posting, Slice) {
-    let plain = posting(None);
+    let plain = posting(7, None);
     let ext = Ext { text: Text::new("order-17").unwrap(), ref_seq: Seq(1), ..Ext::default() };
-    let extended = posting(Some(ext));
-    let mut slice = slice();
+    let extended = posting(9, Some(ext));
+    let mut slice = slice(8);
     let mut writer = BatchWriter::with_capacity(4096);
     writer.push_posting(&plain);
     writer.push_slice(&mut slice, b"rows of the slice");
@@ -79,7 +79,7 @@ fn a_batch_reads_back_in_place() {
             RecordRef::Posting(extended)
         ]
     );
-    assert_eq!(bytes.len(), 16 + 3 * 240 + 160 + 17);
+    assert_eq!(bytes.len(), 32 + 3 * 216 + 160 + 17);
 }
 
 #[test]
@@ -95,15 +95,19 @@ fn damage_is_refused_by_name() {
     };
     assert_eq!(damaged(0, 4), Some(BatchError::Length));
     assert_eq!(damaged(12, 1), Some(BatchError::Length));
-    assert_eq!(damaged(16 + 16, 99), Some(BatchError::Kind(99)));
-    assert_eq!(damaged(16 + 18, 99), Some(BatchError::Reason(99)));
+    assert_eq!(damaged(32, 99), Some(BatchError::Kind(99)));
+    assert_eq!(damaged(32 + 2, 99), Some(BatchError::Reason(99)));
     assert_eq!(
-        damaged(16 + 18, Reason::Busy.number()),
+        damaged(32 + 2, Reason::Busy.number()),
         Some(BatchError::Field("op and reason do not fit the kind"))
     );
-    assert_eq!(damaged(16 + 19, 9), Some(BatchError::Version(9)));
-    assert_eq!(damaged(16 + 32 + 15, 1), Some(BatchError::Field("amount")));
-    assert_eq!(damaged(16 + 480 + 22, 2), Some(BatchError::Field("extension index")));
+    assert_eq!(damaged(32 + 3, 9), Some(BatchError::Version(9)));
+    assert_eq!(damaged(32 + 28, 0), Some(BatchError::Field("asset")));
+    assert_eq!(damaged(32 + 60 + 15, 1), Some(BatchError::Field("balance")));
+    assert_eq!(damaged(32 + 2 * 216 + 6, 2), Some(BatchError::Field("extension index")));
+    let mut last = good.clone();
+    last[16..24].fill(0xff);
+    assert_eq!(BatchView::parse(&last).unwrap_err(), BatchError::Field("the batch's first number"));
     for len in 0..good.len() {
         assert!(BatchView::parse(&good[..len]).is_err(), "a prefix of {len} bytes");
     }
@@ -123,6 +127,32 @@ fn no_single_byte_change_panics() {
     }
 }
 
+#[test]
+#[should_panic(expected = "numbered without gaps")]
+fn a_gap_is_not_written() {
+    let mut writer = BatchWriter::with_capacity(4096);
+    writer.push_posting(&posting(7, None));
+    writer.push_posting(&posting(9, None));
+}
+
+#[test]
+#[should_panic(expected = "a batch has one time")]
+fn a_second_time_is_not_written() {
+    let mut writer = BatchWriter::with_capacity(4096);
+    writer.push_posting(&posting(7, None));
+    let mut later = posting(8, None);
+    later.head.at = Timestamp(10);
+    writer.push_posting(&later);
+}
+
+#[test]
+#[should_panic(expected = "above its bound")]
+fn what_does_not_fit_its_field_is_not_written() {
+    let mut held = posting(7, None);
+    held.debit.held = 1 << 112;
+    BatchWriter::with_capacity(4096).push_posting(&held);
+}
+
 /// `docs/format.md` is what other programs read: each field lies where it says.
 #[test]
 fn every_field_lies_where_the_format_says() {
@@ -130,45 +160,47 @@ fn every_field_lies_where_the_format_says() {
     let text = Text::new("order-17").unwrap();
     let budgets = [[6; 16], [7; 16], [8; 16], [9; 16]];
     let ext = Ext { text, ref_seq: Seq(12), expires: Timestamp(13), budgets };
-    writer.push_posting(&posting(Some(ext)));
-    let mut slice = slice();
+    writer.push_posting(&posting(7, Some(ext)));
+    let mut slice = slice(8);
     writer.push_slice(&mut slice, &[1, 2, 3]);
     let len = writer.finish(&mut out);
-    let (records, exts) = (16, 16 + 2 * RECORD_BYTES);
+    let (records, exts) = (32, 32 + 2 * RECORD_BYTES);
     let (first, second) = (records, records + RECORD_BYTES);
     let five = (-5_i128).to_le_bytes();
-    let places: [(usize, &[u8]); 32] = [
+    let places: [(usize, &[u8]); 34] = [
         (0, &[2, 0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]),
-        (first, &7_u64.to_le_bytes()),
-        (first + 8, &9_u64.to_le_bytes()),
-        (first + 16, &[1, 1, 0, 0, 3, 0, 1, 0]),
-        (first + 24, &42_u64.to_le_bytes()),
-        (first + 32, &250_000_u128.to_le_bytes()),
-        (first + 48, b"ron\0\0\0\0\0\0\0\0\0\0\0\0\0"),
-        (first + 64, &1_u128.to_le_bytes()),
-        (first + 80, &five),
-        (first + 96, &1_u128.to_le_bytes()),
-        (first + 112, &11_u64.to_le_bytes()),
-        (first + 120, &u128::MAX.to_le_bytes()),
-        (first + 136, &five),
-        (first + 176, &[3; 16]),
-        (first + 192, &1_728_794_183_123_u64.to_le_bytes()),
-        (first + 200, &u64::MAX.to_le_bytes()),
-        (first + 208, &[4; 16]),
-        (first + 224, &[5; 16]),
-        (second + 16, &[12, 12, 0, 0, 3, 0, 0, 0]),
-        (second + 24, &slice.number.to_le_bytes()),
-        (second + 32, &slice.stream),
-        (second + 48, &slice.digest),
-        (second + 80, &slice.previous),
-        (second + 112, &slice.requests.to_le_bytes()),
-        (second + 128, &slice.bytes_in.to_le_bytes()),
-        (second + 144, &slice.bytes_out.to_le_bytes()),
-        (second + 160, &slice.blind),
-        (second + 176, &slice.window_start_millis.to_le_bytes()),
-        (second + 184, &slice.window_millis.to_le_bytes()),
-        (second + 188, &slice.rows.to_le_bytes()),
-        (second + 192, &[0, 0, 0, 0, 3, 0, 0, 0]),
+        (16, &7_u64.to_le_bytes()),
+        (24, &9_u64.to_le_bytes()),
+        (first, &[1, 1, 0, 0, 3, 0, 1, 0]),
+        (first + 8, &42_u64.to_le_bytes()),
+        (first + 16, &[0x90, 0xd0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (first + 28, b"ron\0\0\0\0\0\0\0\0\0\0\0\0\0"),
+        (first + 44, &1_u128.to_le_bytes()),
+        (first + 60, &five),
+        (first + 76, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (first + 90, &11_u64.to_le_bytes()),
+        (first + 98, &u128::MAX.to_le_bytes()),
+        (first + 114, &five),
+        (first + 130, &[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+        (first + 144, &11_u64.to_le_bytes()),
+        (first + 152, &[3; 16]),
+        (first + 168, &1_728_794_183_123_u64.to_le_bytes()),
+        (first + 176, &u64::MAX.to_le_bytes()),
+        (first + 184, &[4; 16]),
+        (first + 200, &[5; 16]),
+        (second, &[12, 12, 0, 0, 3, 0, 0, 0]),
+        (second + 8, &slice.number.to_le_bytes()),
+        (second + 16, &slice.stream),
+        (second + 32, &slice.digest),
+        (second + 64, &slice.previous),
+        (second + 96, &slice.requests.to_le_bytes()),
+        (second + 112, &slice.bytes_in.to_le_bytes()),
+        (second + 128, &slice.bytes_out.to_le_bytes()),
+        (second + 144, &slice.blind),
+        (second + 160, &slice.window_start_millis.to_le_bytes()),
+        (second + 168, &slice.window_millis.to_le_bytes()),
+        (second + 172, &slice.rows.to_le_bytes()),
+        (second + 176, &[0, 0, 0, 0, 3, 0, 0, 0]),
         (exts, b"order-17"),
     ];
     for (at, bytes) in places {
