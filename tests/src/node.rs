@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use journal::{
     Batch, Committer, Effect, Effects, Event, FrameHash, FrameNumber, Geometry, HEADER_BYTES, IMAGE_BYTES,
-    Identity, Resume, SegmentNumber, Slot, Start, Superblock, WriteFailure,
+    Identity, Member, Membership, Resume, SegmentNumber, Slot, Start, Superblock, WriteFailure,
 };
 use model::{Instant, Nanos};
 
@@ -66,7 +66,8 @@ impl Node {
     ) -> Result<Self, Violation> {
         let Superblock { ledger, incarnation, epoch, geometry, .. } = *superblock;
         let identity = Identity { ledger, incarnation, epoch };
-        let start = Start { identity, geometry, key: store::key(), resume, slot, in_flight_max };
+        let membership = Membership::alone(ledger, incarnation);
+        let start = Start { identity, geometry, key: store::key(), resume, slot, membership, in_flight_max };
         let now = Instant(0);
         let mut node = Self {
             committer: Committer::new(start, now),
@@ -241,10 +242,10 @@ impl Node {
         oracle: &mut Oracle,
     ) -> Result<(), Violation> {
         if let Some(frame) = self.frames.remove(&ticket) {
-            return self.apply(Event::Persisted { frame, result }, disk, oracle);
+            return self.apply(Event::Persisted { member: Member::First, frame, result }, disk, oracle);
         }
         let sequence = self.slots.remove(&ticket).expect("a frame's write or a slot's");
-        self.apply(Event::SlotWritten { sequence, result }, disk, oracle)
+        self.apply(Event::SlotWritten { member: Member::First, sequence, result }, disk, oracle)
     }
 
     /// The oldest segment asked for is ready.
@@ -319,6 +320,7 @@ impl Node {
                     let ticket = disk.submit(FileName::Slot, offset, image.to_vec());
                     self.slots.insert(ticket, slot.sequence);
                 }
+                Effect::WriteMembership { .. } => unreachable!("a world without a mirror"),
                 Effect::WantIdleFrame => self.wants_idle = true,
                 Effect::Stopped { clean } => self.stopped = Some(clean),
                 Effect::Published { .. } | Effect::Declined(_) | Effect::Poisoned(_) => {}

@@ -14,8 +14,8 @@ use std::{
 
 use disk::{AlignedBuf, Backend, BufferPool, Completion, DiskError, FileId, Token};
 use journal::{
-    Effect, Effects, Event, FrameKey, FrameNumber, IMAGE_BYTES, ImageCopy, Position, SegmentNumber, Slot,
-    WriteFailure,
+    Effect, Effects, Event, FrameKey, FrameNumber, IMAGE_BYTES, ImageCopy, Member, Position, SegmentNumber,
+    Slot, WriteFailure,
 };
 use ledger::Hash;
 use model::{Instant, Nanos, Reason, Seq, Timestamp, limits::FRAME_ENTRIES_MAX};
@@ -214,7 +214,7 @@ impl CommitLoop {
                 KIND_SLOT => {
                     self.slot_buffer = buffer;
                     let result = verdict(result, IMAGE_BYTES);
-                    self.tell(Event::SlotWritten { sequence: number, result });
+                    self.tell(Event::SlotWritten { member: Member::First, sequence: number, result });
                 }
                 KIND_BELL => {}
                 _ => unreachable!("tokens are made in this file"),
@@ -235,7 +235,7 @@ impl CommitLoop {
         let verdict = verdict(result, flying.frame_bytes);
         let bytes = u64::try_from(flying.frame_bytes).expect("a length fits in 64 bits");
         self.observer.write(now.since(flying.submitted).0, bytes);
-        self.tell(Event::Persisted { frame, result: verdict });
+        self.tell(Event::Persisted { member: Member::First, frame, result: verdict });
     }
 
     fn take_prepared(&mut self) {
@@ -363,6 +363,7 @@ impl CommitLoop {
             match effect {
                 Effect::Persist { frame, position, bytes } => self.persist(frame, position, bytes),
                 Effect::Release { frame, through } => self.release(frame, through),
+                Effect::WriteMembership { .. } => unreachable!("there is no mirror"),
                 Effect::PrepareSegment(segment) => self.preparer.want(segment),
                 Effect::WriteSlot { copy, slot } => self.write_slot(copy, &slot),
                 Effect::Published { tree_size, root } => {
@@ -517,7 +518,7 @@ impl CommitLoop {
         }
         self.poison(&error.to_string());
         let failure = WriteFailure::Error(error.errno().map_or(0, disk::Errno::raw_os_error));
-        self.tell(Event::Persisted { frame: FrameNumber::ZERO, result: Err(failure) });
+        self.tell(Event::BackendFailed { failure });
     }
 
     /// Safe mode: nothing more is written, what is in flight has an open fate, reads go on.

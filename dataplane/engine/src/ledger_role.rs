@@ -14,7 +14,7 @@ use std::{
 };
 
 use disk::{AlignedBuf, Backend, BackendReport, BufferPool, Io, RingOptions};
-use journal::{Committer, HEADER_BYTES, IMAGE_BYTES, Identity, Start};
+use journal::{Committer, HEADER_BYTES, IMAGE_BYTES, Identity, Membership, Start};
 use model::{Nanos, limits::FRAME_BYTES_MAX};
 use wire::{Answer, Call, ReadAnswer, ReadCall};
 
@@ -283,6 +283,7 @@ fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport), OpenError> {
         key: store.key.clone(),
         resume: store.resume,
         slot: store.slot,
+        membership: Membership::alone(store.superblock.ledger, store.superblock.incarnation),
         in_flight_max: params.frames_in_flight,
     };
     let committer = Committer::new(start, clock::monotonic());

@@ -3,7 +3,9 @@
 //! Holds: `acked <= durable <= written <= assigned` after every event; frames are released in their
 //! order whatever the order of their completions; a frame is handed to the disk only when its
 //! segment is prepared and the slot that names the segment is durable; after one failed write
-//! nothing is submitted, retried or released.
+//! nothing is submitted, retried or released. With a mirror, durable means on both members; after a
+//! failed write on one of them nothing is released until the record that says so is durable on the
+//! other.
 //! Leaves to others: buffers, rings and clocks (`engine`), what a batch means (`ledger`).
 //!
 //! Group commit has no timer: while frames are in flight the caller's next batch gathers, and
@@ -12,16 +14,19 @@
 mod effect;
 mod event;
 mod flights;
+mod members;
 mod slots;
 
 pub use effect::{Declined, EFFECTS_MAX, Effect, Effects, Poison};
 pub use event::{Batch, Event, WriteFailure};
 use flights::{Flight, FlightState, Flights};
+use members::Members;
 use model::{Epoch, Incarnation, Instant, LedgerId, Nanos, Seq, limits::FRAMES_IN_FLIGHT_MAX};
 use slots::Slots;
 
 use crate::{
-    FrameHash, FrameHeader, FrameKey, FrameNumber, Frontiers, Geometry, Position, SegmentNumber, Slot, frame,
+    FrameHash, FrameHeader, FrameKey, FrameNumber, Frontiers, Geometry, Member, Membership, Position,
+    SegmentNumber, Slot, frame,
 };
 
 /// The shortest span between two writes of the slot that nobody asked for.
@@ -91,6 +96,8 @@ pub struct Start {
     pub resume: Resume,
     /// The newest slot on disk.
     pub slot: Slot,
+    /// Who has to have a frame before it is answered for.
+    pub membership: Membership,
     /// Frames in flight at once, 1 to `limits::FRAMES_IN_FLIGHT_MAX`.
     pub in_flight_max: usize,
 }
@@ -114,6 +121,7 @@ pub struct Committer {
     frontiers: Frontiers,
     flights: Flights,
     slots: Slots,
+    members: Members,
     /// Where the next frame would begin, if it fits.
     next: Position,
     /// The last frame sealed.
@@ -142,9 +150,9 @@ impl Committer {
     /// If `in_flight_max` is out of range or the parts of `start` contradict each other.
     #[must_use]
     pub fn new(start: Start, now: Instant) -> Self {
-        let Start { identity, geometry, key, resume, slot, in_flight_max } = start;
+        let Start { identity, geometry, key, resume, slot, membership, in_flight_max } = start;
         assert!((1..=FRAMES_IN_FLIGHT_MAX).contains(&in_flight_max));
-        assert!(slot.ledger == identity.ledger);
+        assert!(slot.ledger == identity.ledger && membership.ledger == identity.ledger);
         assert!(slot.frame <= resume.frame, "the slot's frame was recovered");
         assert!(resume.tree_size <= resume.seq.0);
         Self {
@@ -156,6 +164,7 @@ impl Committer {
             frontiers: Frontiers::level(resume.seq),
             flights: Flights::default(),
             slots: Slots::new(slot, identity, &resume, now),
+            members: Members::new(membership),
             next: resume.next,
             frame: resume.frame,
             hash: resume.hash,
@@ -206,6 +215,12 @@ impl Committer {
         matches!(self.state, State::Poisoned)
     }
 
+    /// Who has to have a frame before it is answered for.
+    #[must_use]
+    pub const fn membership(&self) -> Membership {
+        self.members.membership()
+    }
+
     /// Bytes of the largest frame that the prepared segments take without waiting for more zeros.
     #[must_use]
     pub fn prepared_bytes(&self) -> usize {
@@ -247,9 +262,15 @@ impl Committer {
         let before = self.frontiers;
         match event {
             Event::Begin(batch) => self.begin(now, batch, out),
-            Event::Persisted { frame, result } => self.persisted(frame, result, out),
+            Event::Persisted { member, frame, result } => self.persisted(member, frame, result, out),
             Event::Prepared { segment, bytes } => self.prepared(segment, bytes),
-            Event::SlotWritten { sequence, result } => self.slot_written(sequence, result, out),
+            Event::SlotWritten { member, sequence, result } => {
+                self.slot_written(member, sequence, result, out);
+            }
+            Event::MembershipWritten { generation, result } => {
+                self.membership_written(generation, result, out);
+            }
+            Event::BackendFailed { failure } => self.backend_failed(failure, out),
             Event::Publish => self.slots.hurry(),
             Event::Tick => {}
             Event::Stop => self.stop(out),
@@ -349,21 +370,58 @@ impl Committer {
         self.flights.len() < self.in_flight_max && self.flights.sealed().is_none()
     }
 
-    fn persisted(&mut self, frame: FrameNumber, result: Result<(), WriteFailure>, out: &mut Effects) {
-        match self.state {
-            // What was in flight when a write failed has an unknown fate, whatever comes back now.
-            State::Poisoned => return,
-            // Nothing is in flight any more, so this was never asked for.
-            State::Stopped => return self.poison(Poison::Unasked, out),
-            State::Running | State::Stopping => {}
+    fn persisted(
+        &mut self,
+        member: Member,
+        frame: FrameNumber,
+        result: Result<(), WriteFailure>,
+        out: &mut Effects,
+    ) {
+        if !self.awaits(member, out) {
+            return;
         }
         if let Err(failure) = result {
-            return self.poison(Poison::Frame { frame, failure }, out);
+            return self.failed(member, Poison::Frame { frame, failure }, out);
         }
-        if !self.flights.complete(frame) {
+        if !self.flights.complete(frame, member) {
             return self.poison(Poison::Unasked, out);
         }
-        while let Some(flight) = self.flights.pop_complete() {
+        self.release(out);
+    }
+
+    /// Whether word from this member is waited for.
+    fn awaits(&mut self, member: Member, out: &mut Effects) -> bool {
+        // Whatever comes back from a member that was given up changes nothing.
+        if self.members.is_lost(member) {
+            return false;
+        }
+        match self.state {
+            // What was in flight when a write failed has an unknown fate, whatever comes back now.
+            State::Poisoned => false,
+            State::Running | State::Stopping if self.members.active().has(member) => true,
+            // Nothing is in flight any more, so this was never asked for.
+            State::Stopped | State::Running | State::Stopping => {
+                self.poison(Poison::Unasked, out);
+                false
+            }
+        }
+    }
+
+    /// A write failed on one member. If the other is there the ledger goes on with it alone, as soon
+    /// as its record says so; nothing is released before.
+    fn failed(&mut self, member: Member, cause: Poison, out: &mut Effects) {
+        match self.members.lose(member) {
+            Some(membership) => out.push(Effect::WriteMembership { membership, cause }),
+            None => self.poison(cause, out),
+        }
+    }
+
+    /// Releases the frames that every active member has, in their order.
+    fn release(&mut self, out: &mut Effects) {
+        if !self.members.is_settled() {
+            return;
+        }
+        while let Some(flight) = self.flights.pop_complete(self.members.active()) {
             assert!(flight.frame == self.durable_frame.next(), "frames are released in order");
             self.durable_frame = flight.frame;
             self.frontiers.durable = flight.last;
@@ -383,23 +441,58 @@ impl Committer {
         // Word of any other segment comes too late or too early to be of use.
     }
 
-    fn slot_written(&mut self, sequence: u64, result: Result<(), WriteFailure>, out: &mut Effects) {
+    fn slot_written(
+        &mut self,
+        member: Member,
+        sequence: u64,
+        result: Result<(), WriteFailure>,
+        out: &mut Effects,
+    ) {
+        if !self.awaits(member, out) {
+            return;
+        }
+        if let Err(failure) = result {
+            return self.failed(member, Poison::Slot { failure }, out);
+        }
+        if !self.slots.written(sequence, member) {
+            return self.poison(Poison::Unasked, out);
+        }
+        self.settle_slot(out);
+    }
+
+    /// The slot that every active member has is durable.
+    fn settle_slot(&mut self, out: &mut Effects) {
+        if !self.members.is_settled() {
+            return;
+        }
+        let Some(slot) = self.slots.settle(self.members.active()) else { return };
+        out.push(Effect::Published { tree_size: slot.tree_size, root: slot.root });
+        if slot.clean {
+            assert!(self.flights.len() == 0 && slot.frame == self.frame);
+            self.state = State::Stopped;
+            out.push(Effect::Stopped { clean: true });
+        }
+    }
+
+    fn membership_written(&mut self, generation: u64, result: Result<(), WriteFailure>, out: &mut Effects) {
         match self.state {
             State::Poisoned => return,
             State::Stopped => return self.poison(Poison::Unasked, out),
             State::Running | State::Stopping => {}
         }
         if let Err(failure) = result {
-            return self.poison(Poison::Slot { failure }, out);
+            return self.poison(Poison::Membership { failure }, out);
         }
-        let Some(slot) = self.slots.written(sequence) else {
+        if !self.members.written(generation) {
             return self.poison(Poison::Unasked, out);
-        };
-        out.push(Effect::Published { tree_size: slot.tree_size, root: slot.root });
-        if slot.clean {
-            assert!(self.flights.len() == 0 && slot.frame == self.frame);
-            self.state = State::Stopped;
-            out.push(Effect::Stopped { clean: true });
+        }
+        self.release(out);
+        self.settle_slot(out);
+    }
+
+    fn backend_failed(&mut self, failure: WriteFailure, out: &mut Effects) {
+        if matches!(self.state, State::Running | State::Stopping) {
+            self.poison(Poison::Backend { failure }, out);
         }
     }
 
@@ -450,7 +543,8 @@ impl Committer {
             [_, 0] => self.next.segment,
             [_, _] => self.next.segment.next(),
         };
-        let clean = self.state == State::Stopping && self.flights.len() == 0;
+        let finished = self.flights.len() == 0 && self.members.is_settled();
+        let clean = self.state == State::Stopping && finished;
         if let Some(slot) = self.slots.next(now, announced, clean) {
             assert!(slot.durable <= self.frontiers.durable && slot.tree_size <= slot.durable.0);
             out.push(Effect::WriteSlot { copy: slot.copy(), slot });
@@ -473,5 +567,7 @@ impl Committer {
     }
 }
 
+#[cfg(test)]
+mod mirror_tests;
 #[cfg(test)]
 mod tests;

@@ -47,6 +47,7 @@ const PAYLOAD_CONTEXT: &str = "macronode journal 2025 frame payload";
 const SLOT_CONTEXT: &str = "macronode journal 2025 frontier slot";
 const ID_CONTEXT: &str = "macronode journal 2025 key id";
 const CHECKPOINT_CONTEXT: &str = "macronode journal 2025 checkpoint";
+const MEMBERSHIP_CONTEXT: &str = "macronode journal 2025 membership";
 
 /// The keys of one ledger's journal, derived from the superblock's frame key, one for each use, so
 /// that no bytes written as one thing verify as another. Who does not hold it (a client that
@@ -57,6 +58,7 @@ pub struct FrameKey {
     payload: [u8; 32],
     slot: [u8; 32],
     checkpoint: [u8; 32],
+    membership: [u8; 32],
     id: [u8; 32],
 }
 
@@ -69,6 +71,7 @@ impl FrameKey {
             payload: blake3::derive_key(PAYLOAD_CONTEXT, frame_key),
             slot: blake3::derive_key(SLOT_CONTEXT, frame_key),
             checkpoint: blake3::derive_key(CHECKPOINT_CONTEXT, frame_key),
+            membership: blake3::derive_key(MEMBERSHIP_CONTEXT, frame_key),
             id: blake3::derive_key(ID_CONTEXT, frame_key),
         }
     }
@@ -94,6 +97,10 @@ impl FrameKey {
     pub(crate) fn checkpoint_hash(&self, bytes: &[u8]) -> [u8; 32] {
         *blake3::keyed_hash(&self.checkpoint, bytes).as_bytes()
     }
+
+    pub(crate) fn membership_hash(&self, bytes: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.membership, bytes).as_bytes()
+    }
 }
 
 impl fmt::Debug for FrameKey {
@@ -109,8 +116,13 @@ mod tests {
     #[test]
     fn each_use_has_its_own_key_and_the_key_does_not_print() {
         let key = FrameKey::new(&[7; 32]);
-        let hashes =
-            [key.header_hash(b"x"), key.payload_hash(b"x"), key.slot_hash(b"x"), key.checkpoint_hash(b"x")];
+        let hashes = [
+            key.header_hash(b"x"),
+            key.payload_hash(b"x"),
+            key.slot_hash(b"x"),
+            key.checkpoint_hash(b"x"),
+            key.membership_hash(b"x"),
+        ];
         for (index, hash) in hashes.iter().enumerate() {
             assert!(!hashes[..index].contains(hash));
         }

@@ -10,6 +10,8 @@ pub const LOCK_FILE: &str = "lock";
 pub const SUPERBLOCK_FILE: &str = "superblock";
 /// The two copies of the frontier slot.
 pub const SLOT_FILE: &str = "slot";
+/// The two copies of the membership record, where there is or was a mirror.
+pub const MEMBERSHIP_FILE: &str = "membership";
 /// The directory of segments.
 pub const SEGMENT_DIR: &str = "segments";
 /// The directory of checkpoints.

@@ -20,6 +20,7 @@ mod geometry;
 mod image;
 mod key;
 mod layout;
+mod membership;
 mod position;
 mod recovery;
 mod slot;
@@ -38,13 +39,15 @@ pub use geometry::{Geometry, GeometryError, STRIDE_BYTES_DEFAULT, STRIDE_BYTES_M
 pub use image::{COPY_SPACING_BYTES, IMAGE_BYTES, IMAGE_FILE_BYTES, ImageCopy, ImageError};
 pub use key::{FrameHash, FrameKey, FrameNumber};
 pub use layout::{
-    CHECKPOINT_DIR, CUT_DIR, LOCK_FILE, SEGMENT_DIR, SLOT_FILE, SUPERBLOCK_FILE, checkpoint_file_name,
-    checkpoint_frame, cut_file_name, segment_file_name, segment_number,
+    CHECKPOINT_DIR, CUT_DIR, LOCK_FILE, MEMBERSHIP_FILE, SEGMENT_DIR, SLOT_FILE, SUPERBLOCK_FILE,
+    checkpoint_file_name, checkpoint_frame, cut_file_name, segment_file_name, segment_number,
 };
+pub use membership::{Active, Directory, Member, Membership, Other, Plan, Refused, plan};
 pub use position::{Position, SegmentNumber};
 pub use recovery::{
-    BadFrame, Cut, CutRange, Input, LastFrame, READ_BYTES, ReadFailure, Recovered, RecoveryError, Rot,
-    SegmentFile, SegmentSource, Tail, Witness, recover, recovery_buffer_bytes, verify_checkpoint,
+    BadFrame, Cut, CutRange, Expected, Input, LastFrame, Mirrored, READ_BYTES, ReadFailure, Recovered,
+    RecoveryError, Repair, Rot, SegmentFile, SegmentSource, Tail, Witness, recover, recovery_buffer_bytes,
+    verify_checkpoint,
 };
 pub use slot::Slot;
 pub use superblock::{HashKind, SUPERBLOCK_FORMAT, Superblock};

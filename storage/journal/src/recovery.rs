@@ -8,11 +8,13 @@
 //! every segment that holds a recovered frame before the first answer: a frame that can be read is
 //! not yet a frame that is durable.
 
+mod mirror;
 mod search;
 mod source;
 mod verdict;
 mod window;
 
+pub use mirror::{Expected, Mirrored, Repair};
 use model::{Epoch, Incarnation, LedgerId, Seq};
 pub use source::{READ_BYTES, ReadFailure, SegmentFile, SegmentSource};
 pub use verdict::{Cut, CutRange, Rot, Tail, Witness};
@@ -450,5 +452,7 @@ fn contradicts(slot: &Slot, frame: &Frame<'_>) -> bool {
     same_incarnation && (frame_differs || tree_differs)
 }
 
+#[cfg(test)]
+mod mirror_tests;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use model::{Seq, limits::FRAMES_IN_FLIGHT_MAX};
 
 use super::WriteFailure;
-use crate::{FrameNumber, ImageCopy, Position, SegmentNumber, Slot};
+use crate::{FrameNumber, ImageCopy, Membership, Position, SegmentNumber, Slot};
 
 /// The most effects of one event.
 pub const EFFECTS_MAX: usize = FRAMES_IN_FLIGHT_MAX + 8;
@@ -36,6 +36,16 @@ pub enum Poison {
         /// How.
         failure: WriteFailure,
     },
+    /// The write of the record that says who is left.
+    Membership {
+        /// How.
+        failure: WriteFailure,
+    },
+    /// What carries the writes failed: no fate of any can be known.
+    Backend {
+        /// How.
+        failure: WriteFailure,
+    },
     /// A completion of something that was never asked for: the books do not agree.
     Unasked,
 }
@@ -43,7 +53,7 @@ pub enum Poison {
 /// One effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Write the sealed frame, durably.
+    /// Write the sealed frame, durably, on every active member.
     Persist {
         /// Which.
         frame: FrameNumber,
@@ -59,9 +69,18 @@ pub enum Effect {
         /// Its last entry.
         through: Seq,
     },
+    /// A write failed on the member that is not in this record: write nothing there any more, and
+    /// write the record, durably, in its holder's directory. Said once, before the first release
+    /// that rests on the holder alone.
+    WriteMembership {
+        /// The record.
+        membership: Membership,
+        /// What failed.
+        cause: Poison,
+    },
     /// Make this segment ready, or say how much of it is.
     PrepareSegment(SegmentNumber),
-    /// Write the slot, durably.
+    /// Write the slot, durably, on every active member.
     WriteSlot {
         /// To which copy.
         copy: ImageCopy,

@@ -2,7 +2,7 @@
 
 use model::{Seq, Timestamp};
 
-use crate::{FrameNumber, SegmentNumber};
+use crate::{FrameNumber, Member, SegmentNumber};
 
 /// A batch that shall become a frame. An empty one (no entries, no payload) carries the frontier.
 #[derive(Debug)]
@@ -23,7 +23,8 @@ pub struct Batch<'a> {
     pub root: [u8; 32],
 }
 
-/// How a write or a flush failed. Either form poisons; neither is retried.
+/// How a write or a flush failed. Either form ends the writing, on that member at least; neither is
+/// retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteFailure {
     /// The kernel's error number.
@@ -38,27 +39,43 @@ pub enum Event<'a> {
     /// Seal this batch: answered by `Persist`, at once or when its segment is ready, or by
     /// `Declined`.
     Begin(Batch<'a>),
-    /// A frame is durable, or its write failed.
+    /// A frame is durable on one member, or its write failed there.
     Persisted {
+        /// Where.
+        member: Member,
         /// Which.
         frame: FrameNumber,
         /// How it went.
         result: Result<(), WriteFailure>,
     },
-    /// The first `bytes` of a segment are written with zeros or hold frames; its file and its
-    /// directory are synced. May be told again as `bytes` grows.
+    /// The first `bytes` of a segment are written with zeros or hold frames, on every active member;
+    /// its file and its directory are synced. May be told again as `bytes` grows.
     Prepared {
         /// Which segment.
         segment: SegmentNumber,
         /// From its beginning.
         bytes: u64,
     },
-    /// The slot is durable, or its write failed.
+    /// The slot is durable on one member, or its write failed there.
     SlotWritten {
+        /// Where.
+        member: Member,
         /// The slot's sequence number.
         sequence: u64,
         /// How it went.
         result: Result<(), WriteFailure>,
+    },
+    /// The membership record is durable on the member that is left, or its write failed.
+    MembershipWritten {
+        /// The record's generation.
+        generation: u64,
+        /// How it went.
+        result: Result<(), WriteFailure>,
+    },
+    /// What carries the writes failed: nothing that is in flight has a known fate, on any member.
+    BackendFailed {
+        /// How.
+        failure: WriteFailure,
     },
     /// Write the slot now if it would say anything new: somebody waits for `Published`.
     Publish,

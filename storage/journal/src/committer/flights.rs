@@ -2,16 +2,14 @@
 
 use model::{Seq, limits::FRAMES_IN_FLIGHT_MAX};
 
-use crate::{FrameHash, FrameNumber, Position};
+use crate::{Active, FrameHash, FrameNumber, Member, Position};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FlightState {
     /// Waits for its segment.
     Sealed,
-    /// Handed to the disk.
-    Submitted,
-    /// Durable, though one before it may not be.
-    Complete,
+    /// Handed to the disk: whether each member has it, though it may not have one before it.
+    Submitted([bool; 2]),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -57,24 +55,25 @@ impl Flights {
         let index = (self.first + self.count - 1) % FRAMES_IN_FLIGHT_MAX;
         let last = self.ring[index].as_mut().expect("there is a waiting frame");
         assert!(last.state == FlightState::Sealed);
-        last.state = FlightState::Submitted;
+        last.state = FlightState::Submitted([false; 2]);
     }
 
-    /// The frame's write is complete; `false` if no such write was under way.
-    pub(super) fn complete(&mut self, frame: FrameNumber) -> bool {
+    /// The frame's write on this member is complete; `false` if no such write was under way.
+    pub(super) fn complete(&mut self, frame: FrameNumber, member: Member) -> bool {
         let flight = self.ring.iter_mut().flatten().find(|flight| flight.frame == frame);
-        match flight {
-            Some(flight) if flight.state == FlightState::Submitted => {
-                flight.state = FlightState::Complete;
-                true
-            }
-            Some(_) | None => false,
+        match flight.map(|flight| &mut flight.state) {
+            Some(FlightState::Submitted(has)) => !core::mem::replace(&mut has[member.index()], true),
+            Some(FlightState::Sealed) | None => false,
         }
     }
 
-    /// Takes the oldest frame if it is complete.
-    pub(super) fn pop_complete(&mut self) -> Option<Flight> {
-        let flight = self.ring[self.first].filter(|flight| flight.state == FlightState::Complete)?;
+    /// Takes the oldest frame if every active member has it.
+    pub(super) fn pop_complete(&mut self, active: Active) -> Option<Flight> {
+        let flight = self.ring[self.first]?;
+        let FlightState::Submitted(has) = flight.state else { return None };
+        if !active.members().all(|member| has[member.index()]) {
+            return None;
+        }
         self.ring[self.first] = None;
         self.first = (self.first + 1) % FRAMES_IN_FLIGHT_MAX;
         self.count -= 1;

@@ -3,7 +3,7 @@
 use model::Instant;
 
 use super::{Identity, Resume, SLOT_EVERY, flights::Flight};
-use crate::{FrameNumber, SegmentNumber, Slot};
+use crate::{Active, FrameNumber, Member, SegmentNumber, Slot};
 
 /// The slot on disk, the one on its way, and the one that would be next.
 #[derive(Debug)]
@@ -12,6 +12,8 @@ pub(super) struct Slots {
     durable: Slot,
     /// The one being written; there is never more than one.
     writing: Option<Slot>,
+    /// Which members have it.
+    has: [bool; 2],
     /// What the next one would say, but for its sequence, segment and cleanness.
     newest: Slot,
     last_write: Instant,
@@ -32,7 +34,8 @@ impl Slots {
             ..durable
         };
         // What was recovered is about to be served: the slot shall say so with the first tick.
-        Self { durable, writing: None, newest, last_write: now, hurry: resume.frame > durable.frame }
+        let hurry = resume.frame > durable.frame;
+        Self { durable, writing: None, has: [false; 2], newest, last_write: now, hurry }
     }
 
     /// No frame may be written in a later segment.
@@ -79,13 +82,20 @@ impl Slots {
         };
         self.hurry = false;
         self.writing = Some(slot);
+        self.has = [false; 2];
         self.last_write = now;
         Some(slot)
     }
 
-    /// The slot with this sequence is durable; `None` if it was not the one being written.
-    pub(super) fn written(&mut self, sequence: u64) -> Option<Slot> {
-        let slot = self.writing.take().filter(|slot| slot.sequence == sequence)?;
+    /// The slot with this sequence is durable on this member; `false` if it was not under way there.
+    pub(super) fn written(&mut self, sequence: u64, member: Member) -> bool {
+        let under_way = self.writing.is_some_and(|slot| slot.sequence == sequence);
+        under_way && !core::mem::replace(&mut self.has[member.index()], true)
+    }
+
+    /// The slot on its way, if every active member has it: it counts from now on.
+    pub(super) fn settle(&mut self, active: Active) -> Option<Slot> {
+        let slot = self.writing.take_if(|_| active.members().all(|member| self.has[member.index()]))?;
         assert!(slot.frame >= self.durable.frame && slot.segment >= self.durable.segment);
         self.durable = slot;
         Some(slot)

@@ -25,6 +25,7 @@ impl Bench {
             key: FrameKey::new(&[3; 32]),
             resume: Resume::genesis(ROOT),
             slot: Slot::genesis(identity.ledger, identity.incarnation, ROOT),
+            membership: Membership::alone(identity.ledger, identity.incarnation),
             in_flight_max,
         };
         Self { committer: Committer::new(start, Instant(0)), now: Instant(0) }
@@ -67,7 +68,7 @@ impl Bench {
     }
 
     fn persisted(&mut self, frame: u64, result: Result<(), WriteFailure>) -> Vec<Effect> {
-        self.apply(Event::Persisted { frame: FrameNumber(frame), result })
+        self.apply(Event::Persisted { member: Member::First, frame: FrameNumber(frame), result })
     }
 
     fn prepared(&mut self, segment: u32, bytes: u64) -> Vec<Effect> {
@@ -75,7 +76,7 @@ impl Bench {
     }
 
     fn slot_written(&mut self, sequence: u64) -> Vec<Effect> {
-        self.apply(Event::SlotWritten { sequence, result: Ok(()) })
+        self.apply(Event::SlotWritten { member: Member::First, sequence, result: Ok(()) })
     }
 }
 
@@ -255,7 +256,7 @@ fn a_failed_write_ends_everything() {
 fn a_failed_slot_and_a_completion_nobody_asked_for_poison_too() {
     let mut bench = Bench::ready(4, 8192);
     bench.prepared(1, 8192);
-    let failed = Event::SlotWritten { sequence: 1, result: Err(FAILURE) };
+    let failed = Event::SlotWritten { member: Member::First, sequence: 1, result: Err(FAILURE) };
     assert_eq!(bench.apply(failed), [Effect::Poisoned(Poison::Slot { failure: FAILURE })]);
 
     let unasked = [Effect::Poisoned(Poison::Unasked)];
@@ -342,7 +343,8 @@ fn what_was_recovered_is_put_in_the_slot_and_a_cut_is_told_in_the_first_frame() 
     };
     let slot =
         Slot { segment: SegmentNumber(4), ..Slot::genesis(identity.ledger, identity.incarnation, ROOT) };
-    let start = Start { identity, geometry, key: key.clone(), resume, slot, in_flight_max: 2 };
+    let membership = Membership::alone(identity.ledger, identity.incarnation);
+    let start = Start { identity, geometry, key: key.clone(), resume, slot, membership, in_flight_max: 2 };
     let mut bench = Bench { committer: Committer::new(start, Instant(0)), now: Instant(0) };
     let slot = slot_of(&bench.tick(0)).expect("recovered frames are about to be served");
     assert_eq!((slot.frame, slot.epoch, slot.segment), (FrameNumber(8), Epoch(9), SegmentNumber(4)));

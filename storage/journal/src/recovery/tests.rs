@@ -5,31 +5,34 @@ use alloc::{collections::BTreeMap, vec, vec::Vec};
 use model::{Instant, Timestamp};
 
 use super::*;
-use crate::{Batch, CHECKPOINT_HEADER_BYTES, Committer, Effect, Effects, Event, Identity, ImageError, Start};
+use crate::{
+    Batch, CHECKPOINT_HEADER_BYTES, Committer, Effect, Effects, Event, Identity, ImageError, Member,
+    Membership, Start,
+};
 
-const LEDGER: LedgerId = LedgerId([1; 16]);
-const STRIDE: usize = 512;
-const SEGMENT: usize = 4096;
+pub(super) const LEDGER: LedgerId = LedgerId([1; 16]);
+pub(super) const STRIDE: usize = 512;
+pub(super) const SEGMENT: usize = 4096;
 
-fn geometry() -> Geometry {
+pub(super) fn geometry() -> Geometry {
     Geometry::new(512, SEGMENT as u64).unwrap()
 }
 
-fn key() -> FrameKey {
+pub(super) fn key() -> FrameKey {
     FrameKey::new(&[3; 32])
 }
 
 /// Segments in memory and the slot, as they lie on a disk.
 #[derive(Clone)]
-struct Journal {
-    segments: BTreeMap<u32, Vec<u8>>,
-    slot: Slot,
-    epoch: Epoch,
+pub(super) struct Journal {
+    pub(super) segments: BTreeMap<u32, Vec<u8>>,
+    pub(super) slot: Slot,
+    pub(super) epoch: Epoch,
     resume: Resume,
-    placed: Vec<(FrameNumber, Position, usize)>,
+    pub(super) placed: Vec<(FrameNumber, Position, usize)>,
 }
 
-struct Source<'a> {
+pub(super) struct Source<'a> {
     files: Vec<SegmentFile>,
     segments: &'a BTreeMap<u32, Vec<u8>>,
     bytes_read: usize,
@@ -55,7 +58,7 @@ impl SegmentSource for Source<'_> {
 }
 
 impl Journal {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             segments: BTreeMap::new(),
             slot: Slot::genesis(LEDGER, Incarnation(0), [0; 32]),
@@ -68,13 +71,14 @@ impl Journal {
     /// Frames with the given payload lengths, three entries each; zero is an empty frame. Each is
     /// durable before the next begins. The slot is written where the committer wants it at time
     /// zero: when a segment is announced.
-    fn write(&mut self, payloads: &[usize]) {
+    pub(super) fn write(&mut self, payloads: &[usize]) {
         let start = Start {
             identity: Identity { ledger: LEDGER, incarnation: Incarnation(0), epoch: self.epoch },
             geometry: geometry(),
             key: key(),
             resume: self.resume,
             slot: self.slot,
+            membership: Membership::alone(LEDGER, Incarnation(0)),
             in_flight_max: 4,
         };
         let mut committer = Committer::new(start, Instant(0));
@@ -114,7 +118,11 @@ impl Journal {
                     let segment = self.segments.get_mut(&position.segment.0).expect("prepared");
                     segment[at..at + bytes].copy_from_slice(&buffer[..bytes]);
                     self.placed.push((frame, position, bytes));
-                    self.act(committer, Event::Persisted { frame, result: Ok(()) }, buffer);
+                    self.act(
+                        committer,
+                        Event::Persisted { member: Member::First, frame, result: Ok(()) },
+                        buffer,
+                    );
                 }
                 Effect::PrepareSegment(segment) => {
                     self.segments.entry(segment.0).or_insert_with(|| vec![0; SEGMENT]);
@@ -123,18 +131,33 @@ impl Journal {
                 Effect::WriteSlot { slot, .. } => {
                     self.slot = slot;
                     let sequence = slot.sequence;
-                    self.act(committer, Event::SlotWritten { sequence, result: Ok(()) }, buffer);
+                    self.act(
+                        committer,
+                        Event::SlotWritten { member: Member::First, sequence, result: Ok(()) },
+                        buffer,
+                    );
                 }
                 Effect::Release { .. } | Effect::Published { .. } | Effect::WantIdleFrame => {}
-                Effect::Declined(_) | Effect::Poisoned(_) | Effect::Stopped { .. } => {
+                Effect::WriteMembership { .. }
+                | Effect::Declined(_)
+                | Effect::Poisoned(_)
+                | Effect::Stopped { .. } => {
                     panic!("{effect:?}");
                 }
             }
         }
     }
 
-    fn recover(&self) -> Result<Recovered, RecoveryError<()>> {
+    pub(super) fn recover(&self) -> Result<Recovered, RecoveryError<()>> {
         self.recover_with(Some(&self.slot), None, FrameNumber::ZERO).map(|(recovered, _, _)| recovered)
+    }
+
+    pub(super) fn source(&self) -> Source<'_> {
+        let files = self.segments.iter().map(|(number, bytes)| SegmentFile {
+            segment: SegmentNumber(*number),
+            bytes: bytes.len() as u64,
+        });
+        Source { files: files.collect(), segments: &self.segments, bytes_read: 0 }
     }
 
     /// What was recovered, the frames that were replayed, and the bytes that were read.
@@ -144,11 +167,7 @@ impl Journal {
         checkpoint: Option<&Checkpoint>,
         checkpoint_frame_max: FrameNumber,
     ) -> Result<(Recovered, Vec<u64>, usize), RecoveryError<()>> {
-        let files = self.segments.iter().map(|(number, bytes)| SegmentFile {
-            segment: SegmentNumber(*number),
-            bytes: bytes.len() as u64,
-        });
-        let mut source = Source { files: files.collect(), segments: &self.segments, bytes_read: 0 };
+        let mut source = self.source();
         let key = key();
         let input = Input {
             geometry: geometry(),
@@ -171,7 +190,7 @@ impl Journal {
     }
 
     /// The bytes of the frame with this number.
-    fn frame(&mut self, number: u64) -> &mut [u8] {
+    pub(super) fn frame(&mut self, number: u64) -> &mut [u8] {
         let placed = |(frame, _, _): &&(FrameNumber, Position, usize)| frame.0 == number;
         let (_, position, bytes) = *self.placed.iter().rev().find(placed).unwrap();
         let at = usize::try_from(position.offset).unwrap();
@@ -179,7 +198,7 @@ impl Journal {
     }
 
     /// A start after a crash: what recovery says is done, the epoch grows.
-    fn restart(&mut self) -> Recovered {
+    pub(super) fn restart(&mut self) -> Recovered {
         let recovered = self.recover().unwrap();
         if let Tail::Torn(cut) = &recovered.tail {
             for range in &cut.ranges {
