@@ -9,12 +9,19 @@ mod denied;
 mod failing;
 mod full;
 pub(crate) mod image;
+mod methods;
 mod poisoned;
 mod rig;
 mod role;
 mod volumes;
 
 use std::io::Write;
+
+/// Whether this host gives this process a ring.
+fn has_ring() -> bool {
+    let doorbell = std::sync::Arc::new(disk::Doorbell::new().expect("a descriptor is left"));
+    disk::Ring::open(&disk::RingOptions::default(), doorbell).is_ok()
+}
 
 /// Names a test that could not run here.
 fn not_run(name: &str, reason: impl std::fmt::Display) {

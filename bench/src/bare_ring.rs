@@ -59,7 +59,7 @@ impl BareRing {
         anyhow::ensure!(file_bytes.is_multiple_of(write_bytes as u64), "whole writes fill the file");
         anyhow::ensure!(write_bytes.is_multiple_of(ALIGNMENT_BYTES), "whole pages are written");
         let doorbell = Arc::new(Doorbell::new()?);
-        let options = RingOptions { depth: depth.max(2), register_files: true };
+        let options = RingOptions { depth: depth.max(2), ..RingOptions::default() };
         let (mut ring, report) = Ring::open(&options, doorbell).context("the bare ring")?;
         let file = DirectFile::open(path, Access::CreateNew, Direct::Required)?;
         file.write_zeros(0, file_bytes)?;

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use engine::{Birth, CommitObserver, Direct, Io, LedgerParams, LedgerRole, StoreParams};
+use engine::{Birth, CommitMethod, CommitObserver, Direct, Io, LedgerParams, LedgerRole, StoreParams};
 use ledger::{HashKind, NoteSigner};
 use model::limits::GROUP_ENTRIES_MAX;
 use model::{
@@ -347,6 +347,7 @@ fn start(
             direct: Direct::Required,
         },
         io: Io::Uring,
+        commit: CommitMethod::Dsync,
         frames_in_flight: model::limits::FRAMES_IN_FLIGHT_MAX,
         core: setting.committer_core,
         spin: waiting == Waiting::Spin,

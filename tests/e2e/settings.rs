@@ -35,7 +35,7 @@ fn print_tells_where_each_value_comes_from() {
         format!("profile = \"macronode\"  # file {file}:"),
         "ledger.core = 1  # flag --set".into(),
         "wallet.inflight = 7  # environment MACRONODE_WALLET__INFLIGHT".into(),
-        "ledger.io = \"auto\"  # default".into(),
+        "storage.io = \"auto\"  # default".into(),
     ] {
         assert!(out.contains(&line), "{line} not in {out}");
     }

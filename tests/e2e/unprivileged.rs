@@ -88,7 +88,7 @@ async fn an_ordinary_user_with_8_mib_of_memlock_makes_durable_transfers() {
         text.lines().find(|line| line.contains("ledger opened ")).map(str::to_owned)
     });
     let opened = opened.await;
-    let io = if opened.contains("io=Uring") { "io_uring" } else { "pwritev2" };
+    let io = if opened.contains("io=uring") { "io_uring" } else { "pwritev2" };
     println!("proof: unprivileged memlock=8MiB io={io}");
     node.kill();
     drop(node);

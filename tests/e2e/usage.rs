@@ -6,7 +6,7 @@ use std::{
 };
 
 use client::{Client, Method};
-use engine::{Birth, Direct, Io, LedgerParams, LedgerRole, NoObserver, StoreParams};
+use engine::{Birth, CommitMethod, Direct, Io, LedgerParams, LedgerRole, NoObserver, StoreParams};
 use model::{LedgerId, Nanos, Seq, Timestamp};
 use producer::{Options, Producer};
 use wire::{
@@ -100,6 +100,7 @@ fn in_ledger(data: &Path) -> Books {
     let params = LedgerParams {
         store,
         io: Io::Auto,
+        commit: CommitMethod::Dsync,
         frames_in_flight: 4,
         core: None,
         spin: false,

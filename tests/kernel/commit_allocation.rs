@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use engine::{Birth, CommitObserver, Direct, Io, LedgerParams, LedgerRole, StoreParams};
+use engine::{Birth, CommitMethod, CommitObserver, Direct, Io, LedgerParams, LedgerRole, StoreParams};
 use model::{
     AccountName, Amount, Asset, IdemKey, Kind, LedgerId, Nanos, Outcome, Preconditions, Request, Text,
 };
@@ -65,6 +65,7 @@ fn start(directory: &std::path::Path, canary: bool) -> LedgerRole {
             direct: Direct::Preferred,
         },
         io: Io::Auto,
+        commit: CommitMethod::Dsync,
         frames_in_flight: 4,
         core: None,
         spin: false,

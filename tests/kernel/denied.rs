@@ -39,8 +39,8 @@ fn check_denied(errno: Errno) {
     let doorbell = std::sync::Arc::new(disk::Doorbell::new().expect("a descriptor is left"));
     let refused = disk::Ring::open(&RingOptions::default(), doorbell).expect_err("denied");
     let named = match errno {
-        Errno::PERM => matches!(refused, DiskError::UringDenied { .. } | DiskError::UringDisabled { .. }),
-        Errno::NOSYS => matches!(refused, DiskError::KernelTooOld { .. }),
+        Errno::PERM => matches!(refused, DiskError::UringSeccomp { .. } | DiskError::UringDisabled { .. }),
+        Errno::NOSYS => matches!(refused, DiskError::UringSeccomp { .. }),
         _ => matches!(refused, DiskError::UringMemory { .. }),
     };
     assert!(named, "{errno:?}: {refused:?}");

@@ -22,7 +22,7 @@ fn each(name: &str, case: impl Fn(&Image, Rig)) {
             };
             match Rig::open(io, &image.path().join("segment"), PAGES * PAGE, Direct::Required) {
                 Ok(rig) => case(&image, rig),
-                Err(error @ (DiskError::UringDisabled { .. } | DiskError::UringDenied { .. })) => {
+                Err(error) if error.is_no_ring() => {
                     super::not_run(&name, error);
                 }
                 Err(error) => panic!("{name}: {error}"),

@@ -8,8 +8,9 @@ use std::process::Command;
 
 /// A mounted image.
 pub(crate) struct Image {
+    file_system: &'static str,
     mount: PathBuf,
-    _home: tempfile::TempDir,
+    home: tempfile::TempDir,
 }
 
 /// The file systems that journals are kept on, with the smallest size that each can be made in.
@@ -17,7 +18,7 @@ pub(crate) const FILE_SYSTEMS: [(&str, u64); 2] = [("ext4", 24 << 20), ("xfs", 3
 
 impl Image {
     /// Makes and mounts one, or says why this host cannot.
-    pub(crate) fn mount(file_system: &str, len_bytes: u64) -> Result<Self, String> {
+    pub(crate) fn mount(file_system: &'static str, len_bytes: u64) -> Result<Self, String> {
         let shared_memory = Path::new("/dev/shm");
         let home =
             if shared_memory.is_dir() { tempfile::tempdir_in(shared_memory) } else { tempfile::tempdir() };
@@ -28,8 +29,14 @@ impl Image {
         file.set_len(len_bytes).map_err(|error| error.to_string())?;
         std::fs::create_dir(&mount).map_err(|error| error.to_string())?;
         run(Command::new(format!("mkfs.{file_system}")).arg("-q").arg(&image))?;
-        run(Command::new("mount").args(["-t", file_system, "-o", "loop"]).arg(&image).arg(&mount))?;
-        Ok(Self { mount, _home: home })
+        mount_loop(file_system, &image, &mount)?;
+        Ok(Self { file_system, mount, home })
+    }
+
+    /// Unmounts it and mounts it again, as an operator does after a failure. Nothing on it may be open.
+    pub(crate) fn remount(&self) -> Result<(), String> {
+        run(Command::new("umount").arg(&self.mount))?;
+        mount_loop(self.file_system, &self.home.path().join("image"), &self.mount)
     }
 
     /// Where it is mounted.
@@ -51,6 +58,10 @@ impl Drop for Image {
             eprintln!("{} stays mounted: {error}", self.mount.display());
         }
     }
+}
+
+fn mount_loop(file_system: &str, image: &Path, mount: &Path) -> Result<(), String> {
+    run(Command::new("mount").args(["-t", file_system, "-o", "loop"]).arg(image).arg(mount))
 }
 
 /// Runs a command; its complaint if it fails.

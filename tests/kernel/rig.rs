@@ -26,7 +26,7 @@ impl Rig {
     /// Makes a file of `file_bytes` zeros at `path`.
     pub(super) fn open(io: Io, path: &Path, file_bytes: u64, direct: Direct) -> Result<Self, DiskError> {
         disk::raise_memlock()?;
-        let options = RingOptions { depth: DEPTH, register_files: true };
+        let options = RingOptions { depth: DEPTH, ..RingOptions::default() };
         let (mut backend, report) = Backend::open(io, &options, Arc::new(Doorbell::new()?))?;
         let file = Arc::new(DirectFile::open(path, Access::CreateNew, direct)?);
         file.write_zeros(0, file_bytes)?;

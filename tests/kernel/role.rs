@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use disk::{Direct, Io};
-use engine::{Birth, CommitObserver, LedgerParams, LedgerRole, StoreParams, monotonic};
+use engine::{Birth, CommitMethod, CommitObserver, LedgerParams, LedgerRole, StoreParams, monotonic};
 use model::{
     AccountName, Amount, Asset, IdemKey, Kind, LedgerId, Nanos, Outcome, Preconditions, Reason, Request, Seq,
     Text, Timestamp,
@@ -15,6 +15,16 @@ const PATIENCE: Nanos = Nanos::from_secs(60);
 
 /// Starts a ledger with segments of 1 MiB.
 pub(super) fn start(directory: &Path, io: Io, observer: Box<dyn CommitObserver>) -> LedgerRole {
+    start_with(directory, io, CommitMethod::Dsync, observer)
+}
+
+/// The same, with this commit method.
+pub(super) fn start_with(
+    directory: &Path,
+    io: Io,
+    commit: CommitMethod,
+    observer: Box<dyn CommitObserver>,
+) -> LedgerRole {
     let store = StoreParams {
         directory: directory.into(),
         hash: ledger::HashKind::Blake3,
@@ -26,6 +36,7 @@ pub(super) fn start(directory: &Path, io: Io, observer: Box<dyn CommitObserver>)
     let params = LedgerParams {
         store,
         io,
+        commit,
         frames_in_flight: 4,
         core: None,
         spin: false,
@@ -48,6 +59,19 @@ pub(super) fn start(directory: &Path, io: Io, observer: Box<dyn CommitObserver>)
 pub(super) fn fund(role: &LedgerRole) {
     let outcome = decide(role, request(Kind::Mint, "@issuance", "alice", 1 << 40, "fund"));
     assert!(matches!(outcome, Outcome::Decided { .. }), "{outcome:?}");
+}
+
+/// Asks for so many payments at once, under keys that begin with `round`; every one is taken.
+pub(super) fn pay_together(role: &LedgerRole, round: &str, count: u64) {
+    for number in 0..count {
+        let request = request(Kind::Transfer, "alice", "bob", 1, &format!("{round}-{number}"));
+        let group = Group { requests: vec![request], atomic: false };
+        role.money.ask(Call::new(CallId(number), Ask::Money(group))).expect("there is room");
+    }
+    for _ in 0..count {
+        let answer = until("an answer", || role.money.answer());
+        assert!(matches!(answer.outcomes[..], [Outcome::Decided { .. }]), "{:?}", answer.outcomes);
+    }
 }
 
 /// Pays one unit from `alice` to `bob` under this key.

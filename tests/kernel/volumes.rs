@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use disk::{BackendKind, Direct, DiskError, Io};
+use disk::{BackendKind, Direct, Io};
 
 use super::image::{FILE_SYSTEMS, Image};
 use super::rig::{PAGE, Rig};
@@ -15,7 +15,7 @@ fn check(name: &str, directory: &Path, direct: Direct) {
         let path = directory.join(format!("{io:?}"));
         let mut rig = match Rig::open(io, &path, PAGES * PAGE, direct) {
             Ok(rig) => rig,
-            Err(error @ (DiskError::UringDisabled { .. } | DiskError::UringDenied { .. })) => {
+            Err(error) if error.is_no_ring() => {
                 super::not_run(&format!("{name}::{io:?}"), error);
                 continue;
             }

@@ -9,8 +9,9 @@ use std::{
 use engine::{LedgerRole, UsageRole};
 use server::{
     AccountingTelemetry, Admin, Authority, Chaos, CorrMaker, Front, HttpParams, HttpTelemetry, LedgerPort,
-    LedgerTelemetry, MoneyParts, ProcessTelemetry, Registry, Role, Service, Site, UsageParts, UsageTelemetry,
-    Version, WalletTelemetry, admin_router, ledger_router, serve, usage_router, wallet_router,
+    LedgerTelemetry, MoneyParts, ProcessTelemetry, Registry, Role, Service, Site, Storage, UsageParts,
+    UsageTelemetry, Version, WalletTelemetry, admin_router, ledger_router, serve, usage_router,
+    wallet_router,
 };
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use wire::admin::Target;
@@ -44,6 +45,7 @@ pub(crate) struct Registries {
 pub(crate) struct Roles<'a> {
     pub(crate) ledger: &'a LedgerRole,
     pub(crate) telemetry: LedgerTelemetry,
+    pub(crate) storage: Storage,
     pub(crate) usage: &'a UsageRole,
     pub(crate) accounting: AccountingTelemetry,
 }
@@ -72,7 +74,7 @@ impl Http {
     ) -> Result<Self, StartError> {
         let Registries { ledger: ledger_registry, wallet: wallet_registry, accounting: usage_registry } =
             registries;
-        let Roles { ledger, telemetry, usage, accounting } = roles;
+        let Roles { ledger, telemetry, storage, usage, accounting } = roles;
         let port: Arc<dyn LedgerPort> = Arc::new(LocalLedger::start(ledger)?);
         let http = http_params(params);
         let authority = Arc::new(Authority::new(keyring));
@@ -102,15 +104,15 @@ impl Http {
             DeskRole::new(Target::Wallet, &wallet_role, &wallet_front),
             DeskRole::new(Target::Accounting, &accounting_role, &usage_front),
         ];
-        let admin = |role, registry: &Registry, name| -> Result<_, StartError> {
+        let admin = |role, registry: &Registry, name, storage| -> Result<_, StartError> {
             let process = ProcessTelemetry::register(registry)?;
-            let version = version(build, name);
+            let version = Version { storage, ..version(build, name) };
             Ok(admin_router(Arc::new(Admin { role, registry: registry.clone(), process, version })))
         };
-        let ledger_admin = admin(ledger_role, ledger_registry, Service::Ledger.name())?;
-        let usage_admin = admin(accounting_role, usage_registry, Service::Accounting.name())?;
+        let ledger_admin = admin(ledger_role, ledger_registry, Service::Ledger.name(), Some(storage))?;
+        let usage_admin = admin(accounting_role, usage_registry, Service::Accounting.name(), None)?;
         let usage_routes = usage_admin.merge(usage_router(usage_parts));
-        let wallet_admin = admin(wallet_role, wallet_registry, Service::Wallet.name())?;
+        let wallet_admin = admin(wallet_role, wallet_registry, Service::Wallet.name(), None)?;
 
         let (stop, stopping) = watch::channel(false);
         let mut serving = JoinSet::new();
@@ -207,5 +209,6 @@ fn version(build: &Build, service: &'static str) -> Version {
         features: vec![build.profile],
         openapi: "none",
         pq: false,
+        storage: None,
     }
 }

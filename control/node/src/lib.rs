@@ -25,6 +25,7 @@ mod process;
 mod readiness;
 mod signals;
 mod start_error;
+mod storage;
 mod terminal;
 mod token;
 mod usage;

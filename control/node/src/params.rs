@@ -45,7 +45,7 @@ pub struct LedgerParams {
     /// Bytes of a segment.
     pub segment_bytes: u64,
     /// How the journal is written.
-    pub io: engine::Io,
+    pub storage: StorageParams,
     /// Frames on their way at once.
     pub frames_in_flight: usize,
     /// The committer's core, if one is named.
@@ -62,6 +62,17 @@ pub struct LedgerParams {
     pub batch_max_entries: usize,
     /// Calls open at once.
     pub ingress: usize,
+}
+
+/// How the journal is written.
+#[derive(Clone, Debug)]
+pub struct StorageParams {
+    /// What carries the writes.
+    pub io: engine::Io,
+    /// Whether the page cache is passed by.
+    pub direct: engine::Direct,
+    /// How a frame is made durable.
+    pub commit: engine::CommitMethod,
 }
 
 /// The accounting role.
@@ -172,11 +183,7 @@ fn ledger_params(settings: &Settings) -> LedgerParams {
         },
         origin: settings.text("ledger.origin").into(),
         segment_bytes: settings.number::<u64>("ledger.segment_mib") << 20,
-        io: match settings.text("ledger.io") {
-            "uring" => engine::Io::Uring,
-            "pwrite" => engine::Io::Pwrite,
-            _ => engine::Io::Auto,
-        },
+        storage: storage_params(settings),
         frames_in_flight: settings.number("ledger.frames_in_flight"),
         core: usize::try_from(settings.number::<i64>("ledger.core")).ok(),
         spin: settings.is_on("ledger.spin"),
@@ -185,6 +192,26 @@ fn ledger_params(settings: &Settings) -> LedgerParams {
         max_forward_jump: model::Nanos::from_secs(settings.number("ledger.max_forward_jump_secs")),
         batch_max_entries: settings.number("commit.batch_max_entries"),
         ingress: settings.number("queues.ingress"),
+    }
+}
+
+fn storage_params(settings: &Settings) -> StorageParams {
+    let commit = settings.text("storage.commit");
+    StorageParams {
+        io: match settings.text("storage.io") {
+            "uring" => engine::Io::Uring,
+            "pwrite" => engine::Io::Pwrite,
+            _ => engine::Io::Auto,
+        },
+        direct: match settings.text("storage.direct") {
+            "required" => engine::Direct::Required,
+            "off" => engine::Direct::Off,
+            _ => engine::Direct::Preferred,
+        },
+        commit: engine::CommitMethod::ALL
+            .into_iter()
+            .find(|method| method.word() == commit)
+            .expect("the key's words are the methods'"),
     }
 }
 

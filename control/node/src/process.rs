@@ -3,8 +3,7 @@
 use std::{process::ExitCode, time::Duration};
 
 use engine::{
-    Birth, Direct, LedgerParams, LedgerRole, Placement, StoreParams, UsageError, UsageRole, Wanted, cores,
-    plan, wall,
+    Birth, LedgerParams, LedgerRole, Placement, StoreParams, UsageError, UsageRole, Wanted, cores, plan, wall,
 };
 use model::LedgerId;
 use server::{AccountingTelemetry, LedgerTelemetry};
@@ -19,7 +18,7 @@ use crate::{
     params::Params,
     signals::Signals,
     start_error::StartError,
-    terminal, token,
+    storage, terminal, token,
     usage::{ExportObserver, usage_params},
 };
 
@@ -57,16 +56,11 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     let placement =
         plan(&cores(), Wanted { shards: params.accounting.shards, committer: params.ledger.core });
     let role = LedgerRole::start(&ledger_params(params, &placement), &birth()?, signer, observer)?;
-    let (store, io) = (&role.report.store, role.report.backend.kind);
-    tracing::info!(
-        report = ?role.report,
-        "ledger opened io={io:?} created={} replayed_frames={}",
-        store.created,
-        store.frames
-    );
+    let storage = storage::opened(&role.report, params.ledger.storage.direct);
+    telemetry.storage(&storage);
     let accounting = AccountingTelemetry::register(&registries.accounting)?;
     let usage = start_usage(params, placement, &role, &accounting)?;
-    let roles = Roles { ledger: &role, telemetry, usage: &usage, accounting };
+    let roles = Roles { ledger: &role, telemetry, storage, usage: &usage, accounting };
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(control_threads()).enable_all().build()?;
     let served: Result<(), StartError> = runtime.block_on(async {
@@ -132,9 +126,10 @@ fn ledger_params(params: &Params, placement: &Placement) -> LedgerParams {
             segment_bytes: ledger.segment_bytes,
             accounts_max: ledger.accounts_max,
             keys_max: ledger.keys_max,
-            direct: Direct::Preferred,
+            direct: ledger.storage.direct,
         },
-        io: ledger.io,
+        io: ledger.storage.io,
+        commit: ledger.storage.commit,
         frames_in_flight: ledger.frames_in_flight,
         core: placement.committer,
         spin: ledger.spin,

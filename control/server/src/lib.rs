@@ -50,7 +50,7 @@ pub use ports::{Clock, LedgerPort, PortError, Promise, UsagePort};
 pub use process::ProcessTelemetry;
 pub use prometheus::Registry;
 pub use refusal::Refusal;
-pub use service::{Service, Version};
+pub use service::{Service, Storage, Version};
 pub use site::{Front, Site};
 pub use telemetry::{AccountingTelemetry, LedgerTelemetry, WalletTelemetry};
 pub use usage_routes::{UsageParts, usage_router};

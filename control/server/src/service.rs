@@ -51,4 +51,20 @@ pub struct Version {
     pub openapi: &'static str,
     /// Whether post-quantum key exchange is on.
     pub pq: bool,
+    /// How the journal is written; the ledger tells it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<Storage>,
+}
+
+/// How the journal is written, in the words of the settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Storage {
+    /// What carries the writes.
+    pub io: &'static str,
+    /// How a frame is made durable.
+    pub commit: &'static str,
+    /// Whether the page cache is passed by.
+    pub direct: bool,
+    /// Buffers that the kernel keeps pinned.
+    pub registered_buffers: usize,
 }

@@ -7,7 +7,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Op
 use model::Nanos;
 
 use crate::{
-    ServerError, Service,
+    ServerError, Service, Storage,
     http_telemetry::{counter, gauge, histogram, seconds},
 };
 
@@ -38,6 +38,8 @@ pub struct LedgerTelemetry {
     space_low: IntGauge,
     clock_ahead: IntGauge,
     derived_lost: IntGauge,
+    storage: IntGaugeVec,
+    registered_buffers: IntGauge,
 }
 
 impl LedgerTelemetry {
@@ -59,6 +61,11 @@ impl LedgerTelemetry {
         for target in BREAKER_TARGETS {
             breakers.with_label_values(&[target]).reset();
         }
+        let storage = IntGaugeVec::new(
+            Opts::new("ledger_storage_info", "1 for how the journal is written"),
+            &["io", "commit", "direct"],
+        )?;
+        registry.register(Box::new(storage.clone()))?;
         counter(registry, "tls_handshake_failures_total", "TLS handshakes that failed")?;
         counter(registry, "ledger_seq_gap_detected_total", "gaps found in the sequence")?;
         Ok(Self {
@@ -95,7 +102,20 @@ impl LedgerTelemetry {
                 "ledger_derived_lost",
                 "1 while tiles and frame index are not there, until a restart derives them",
             )?,
+            storage,
+            registered_buffers: gauge(
+                registry,
+                "ledger_registered_buffers",
+                "buffers of the journal that the kernel keeps pinned",
+            )?,
         })
+    }
+
+    /// Shows how the journal is written.
+    pub fn storage(&self, storage: &Storage) {
+        let direct = if storage.direct { "true" } else { "false" };
+        self.storage.with_label_values(&[storage.io, storage.commit, direct]).set(1);
+        self.registered_buffers.set(i64::try_from(storage.registered_buffers).unwrap_or(i64::MAX));
     }
 
     /// One call went from the intake to its durable answer.

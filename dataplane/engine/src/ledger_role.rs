@@ -13,7 +13,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use disk::{AlignedBuf, Backend, BackendReport, BufferPool, Io, RingOptions};
+use disk::{AlignedBuf, Backend, BackendReport, BufferPool, BuffersReport, CommitMethod, Io, RingOptions};
 use journal::{Committer, HEADER_BYTES, IMAGE_BYTES, Identity, Membership, Start};
 use model::{Nanos, limits::FRAME_BYTES_MAX};
 use wire::{Answer, Call, ReadAnswer, ReadCall};
@@ -45,8 +45,10 @@ const SLICE_CALLS: usize = 64;
 pub struct LedgerParams {
     /// Its data directory.
     pub store: StoreParams,
-    /// How the journal is written.
+    /// What carries the writes of the journal.
     pub io: Io,
+    /// How a frame is made durable.
+    pub commit: CommitMethod,
     /// Frames on their way at once, 1 to `limits::FRAMES_IN_FLIGHT_MAX`.
     pub frames_in_flight: usize,
     /// The committer's core; `None` floats.
@@ -89,6 +91,8 @@ pub struct LedgerReport {
     pub store: OpenReport,
     /// What carries the writes.
     pub backend: BackendReport,
+    /// What became of registering its buffers.
+    pub buffers: BuffersReport,
     /// Whether the committer is pinned.
     pub pinned: bool,
 }
@@ -152,9 +156,9 @@ impl LedgerRole {
             stop: Arc::clone(&stop),
             time,
         };
-        let (committer, backend, pinned) = spawn_committer(parts)?;
+        let (committer, Online { backend, buffers, pinned }) = spawn_committer(parts)?;
         let follower = spawn("reader", move || follower.run());
-        let report = LedgerReport { store: store_report, backend, pinned };
+        let report = LedgerReport { store: store_report, backend, buffers, pinned };
         Ok(Self {
             money,
             slices,
@@ -237,17 +241,22 @@ fn log_key(signer: &ledger::NoteSigner) -> [u8; 32] {
     ledger::HashKind::Sha256.leaf(signer.verifier().to_string().as_bytes())
 }
 
-type Started = Result<(BackendReport, bool), OpenError>;
+/// What the committer says when it is online.
+struct Online {
+    backend: BackendReport,
+    buffers: BuffersReport,
+    pinned: bool,
+}
 
-fn spawn_committer(parts: Parts) -> Result<(JoinHandle<bool>, BackendReport, bool), OpenError> {
-    let (told, started) = mpsc::sync_channel::<Started>(1);
+fn spawn_committer(parts: Parts) -> Result<(JoinHandle<bool>, Online), OpenError> {
+    let (told, started) = mpsc::sync_channel::<Result<Online, OpenError>>(1);
     let thread = spawn("committer", move || {
         let pinned = parts.params.core.is_some_and(placement::pin);
         match commit_loop(parts) {
-            Ok((mut commit_loop, report)) => {
+            Ok((mut commit_loop, backend, buffers)) => {
                 commit_loop.go_online();
                 // The starter waits for exactly this.
-                drop(told.send(Ok((report, pinned))));
+                drop(told.send(Ok(Online { backend, buffers, pinned })));
                 commit_loop.run()
             }
             Err(error) => {
@@ -257,22 +266,24 @@ fn spawn_committer(parts: Parts) -> Result<(JoinHandle<bool>, BackendReport, boo
         }
     });
     match started.recv() {
-        Ok(Ok((report, pinned))) => Ok((thread, report, pinned)),
+        Ok(Ok(online)) => Ok((thread, online)),
         Ok(Err(error)) => Err(error),
         Err(_) => crate::fatal::fatal(crate::fatal::FatalReason::Bug, "the committer did not start"),
     }
 }
 
 /// Builds the loop on the thread that will run it.
-fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport), OpenError> {
+fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport, BuffersReport), OpenError> {
     let Parts { params, store, intake, bell, feed, board, observer, stop, time } = parts;
-    let options = RingOptions::default();
+    let options = RingOptions { commit: params.commit, ..RingOptions::default() };
     let (mut backend, report) = Backend::open(params.io, &options, Arc::clone(bell.doorbell()))?;
     backend.hold_lock(Arc::clone(&store.lock))?;
     let slot_file = backend.attach(Arc::clone(&store.slot_file))?.expect("the first file has a place");
     let geometry = store.superblock.geometry;
     let frame_bytes = geometry.frame_bytes_max().min(FRAME_BYTES_MAX);
     let buffers = u16::try_from(params.frames_in_flight + FEED + 2).expect("a few buffers");
+    let mut pool = BufferPool::new(buffers, frame_bytes);
+    let registered = backend.register_buffers(&mut pool);
     let start = Start {
         identity: Identity {
             ledger: store.superblock.ledger,
@@ -312,7 +323,7 @@ fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport), OpenError> {
         intake,
         backend,
         bell,
-        pool: BufferPool::new(buffers, frame_bytes),
+        pool,
         segments: VecDeque::with_capacity(8),
         preparer,
         slot_file,
@@ -326,7 +337,7 @@ fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport), OpenError> {
         spin: params.spin,
         run: Run::new(lanes),
     };
-    Ok((commit_loop, report))
+    Ok((commit_loop, report, registered))
 }
 
 fn spawn<T: Send + 'static>(name: &'static str, body: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {

@@ -29,7 +29,7 @@ mod usage;
 pub use bell::Bell;
 pub use clock::{monotonic, wall};
 pub use commit_loop::{CommitObserver, NoObserver};
-pub use disk::{Direct, Io};
+pub use disk::{BuffersReport, CommitMethod, Direct, Io};
 pub use fatal::{FatalReason, fatal, guard};
 pub use frame_index::{FrameIndex, FrameRow, IndexError};
 pub use intake::{Intake, LaneId, LaneKind, frame_bytes};

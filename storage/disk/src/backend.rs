@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::buffer::AlignedBuf;
+use crate::commit::CommitMethod;
 use crate::completion::{Completion, Token};
 use crate::direct::DirectFile;
 use crate::doorbell::Doorbell;
 use crate::error::DiskError;
 use crate::files::FileId;
 use crate::lock::DirectoryLock;
+use crate::pool::BufferPool;
 use crate::pwrite::Pwrite;
 use crate::ring::Ring;
-use crate::setup::{RingOptions, RingReport};
+use crate::setup::{BuffersReport, RingOptions, RingReport};
 
 /// What the configuration asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,11 +36,24 @@ pub enum BackendKind {
     Pwrite,
 }
 
+impl BackendKind {
+    /// Its word in settings, logs and metrics.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Uring => "uring",
+            Self::Pwrite => "pwrite",
+        }
+    }
+}
+
 /// What was opened, for the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackendReport {
     /// What carries the operations.
     pub kind: BackendKind,
+    /// How a write is made durable.
+    pub commit: CommitMethod,
     /// How the ring was set up.
     pub ring: Option<RingReport>,
     /// Why `io_uring` was not taken, though it was wanted.
@@ -68,11 +83,12 @@ impl Backend {
         options: &RingOptions,
         doorbell: Arc<Doorbell>,
     ) -> Result<(Self, BackendReport), DiskError> {
+        let commit = options.commit;
+        let told = |kind, ring, fell_back| BackendReport { kind, commit, ring, fell_back };
         let fell_back = match io {
             Io::Auto | Io::Uring => match Ring::open(options, Arc::clone(&doorbell)) {
                 Ok((ring, report)) => {
-                    let report =
-                        BackendReport { kind: BackendKind::Uring, ring: Some(report), fell_back: None };
+                    let report = told(BackendKind::Uring, Some(report), None);
                     return Ok((Backend::Uring(Box::new(ring)), report));
                 }
                 Err(error) if io == Io::Uring => return Err(error),
@@ -80,11 +96,8 @@ impl Backend {
             },
             Io::Pwrite => None,
         };
-        let pwrite = Pwrite::new(options.depth, doorbell);
-        Ok((
-            Backend::Pwrite(Box::new(pwrite)),
-            BackendReport { kind: BackendKind::Pwrite, ring: None, fell_back },
-        ))
+        let pwrite = Pwrite::new(options.depth, commit, doorbell);
+        Ok((Backend::Pwrite(Box::new(pwrite)), told(BackendKind::Pwrite, None, fell_back)))
     }
 
     /// What carries the operations.
@@ -118,6 +131,17 @@ impl Backend {
         match self {
             Backend::Uring(ring) => ring.detach(id),
             Backend::Pwrite(pwrite) => Ok(pwrite.detach(id)),
+        }
+    }
+
+    /// As [`Ring::register_buffers`].
+    ///
+    /// # Panics
+    /// As [`Ring::register_buffers`].
+    pub fn register_buffers(&mut self, pool: &mut BufferPool) -> BuffersReport {
+        match self {
+            Backend::Uring(ring) => ring.register_buffers(pool),
+            Backend::Pwrite(_) => BuffersReport::None,
         }
     }
 

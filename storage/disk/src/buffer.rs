@@ -20,8 +20,8 @@ pub struct AlignedBuf {
     bytes: Vec<u8>,
     start: usize,
     len: usize,
-    /// The number of the pool that it belongs to.
-    pool: Option<u64>,
+    /// The number of the pool that it belongs to, and its own number there.
+    pool: Option<(u64, u16)>,
 }
 
 impl AlignedBuf {
@@ -43,13 +43,19 @@ impl AlignedBuf {
     }
 
     /// The same, belonging to a pool.
-    pub(crate) fn pooled(len_bytes: usize, pool: u64) -> Self {
-        Self { pool: Some(pool), ..Self::new(len_bytes) }
+    pub(crate) fn pooled(len_bytes: usize, pool: u64, index: u16) -> Self {
+        Self { pool: Some((pool, index)), ..Self::new(len_bytes) }
     }
 
     /// The number of the pool that it belongs to.
     pub(crate) fn pool(&self) -> Option<u64> {
-        self.pool
+        self.pool.map(|(pool, _)| pool)
+    }
+
+    /// Its place in the table of registered buffers, if they are those of its pool.
+    pub(crate) fn registered(&self, pool: Option<u64>) -> Option<u16> {
+        let (own, index) = self.pool?;
+        (pool == Some(own)).then_some(index)
     }
 }
 

@@ -50,6 +50,8 @@ pub enum Direct {
     /// Go through the page cache; durable writes are as durable, reads may be of cached bytes.
     /// [`DirectFile::is_direct`] tells.
     Preferred,
+    /// Always through the page cache, as above.
+    Off,
 }
 
 /// A file for direct I/O.
@@ -68,6 +70,11 @@ impl DirectFile {
     /// or needs an alignment above [`ALIGNMENT_BYTES`].
     pub fn open(path: &Path, access: Access, direct: Direct) -> Result<Self, DiskError> {
         let mode = Mode::RUSR | Mode::WUSR;
+        if direct == Direct::Off {
+            let fd = rustix::fs::open(path, access.flags(), mode)
+                .map_err(|errno| DiskError::file(Operation::Open, path, errno))?;
+            return Ok(Self { fd, path: path.to_path_buf(), is_direct: false });
+        }
         let refused = match rustix::fs::open(path, access.flags() | OFlags::DIRECT, mode) {
             Ok(fd) => match direct_refusal(&fd, path) {
                 None => return Ok(Self { fd, path: path.to_path_buf(), is_direct: true }),

@@ -158,27 +158,49 @@ pub enum DiskError {
         holder: String,
     },
     /// `io_uring` is switched off by the sysctl `kernel.io_uring_disabled` (1: for processes
-    /// outside the group `kernel.io_uring_group`, 2: for all).
-    #[error("io_uring is off: kernel.io_uring_disabled = {level}")]
+    /// outside the group `kernel.io_uring_group` and without `CAP_SYS_ADMIN`, 2: for all).
+    #[error("io_uring is off: kernel.io_uring_disabled = {level}{}", disabled_advice(*.level, .group.as_deref()))]
     UringDisabled {
         /// The sysctl's value.
         level: u32,
+        /// What `kernel.io_uring_group` says, if it could be read; `-1` is no group.
+        group: Option<String>,
     },
-    /// `io_uring` is refused although the sysctl allows it: a seccomp filter or a security module,
-    /// as in most containers.
-    #[error("io_uring is denied by a seccomp filter or a security module ({errno})")]
+    /// A seccomp filter is in force on this thread and the ring is refused, as in most containers.
+    #[error(
+        "io_uring is denied by a seccomp filter ({errno}); allow io_uring_setup, io_uring_enter and \
+         io_uring_register in the profile of the container or unit"
+    )]
+    UringSeccomp {
+        /// What the filter answers.
+        errno: Errno,
+    },
+    /// No seccomp filter is in force, a security module confines this process, and the ring is refused.
+    #[error(
+        "io_uring is denied ({errno}), and a security module confines this process as {label:?}; allow io_uring in its policy"
+    )]
+    UringSecurityModule {
+        /// `EPERM` or `EACCES`.
+        errno: Errno,
+        /// The confinement's name, from `/proc/thread-self/attr/current`.
+        label: String,
+    },
+    /// `io_uring` is refused, and nothing that can be read says by whom.
+    #[error(
+        "io_uring is denied ({errno}), by neither sysctl nor seccomp filter; see to the host's security modules"
+    )]
     UringDenied {
         /// `EPERM` or `EACCES`.
         errno: Errno,
     },
     /// The ring does not fit into the locked memory that this process may have.
-    #[error("io_uring needs more locked memory than RLIMIT_MEMLOCK allows ({soft_bytes:?} bytes)")]
+    #[error("io_uring needs more locked memory than RLIMIT_MEMLOCK allows ({}); raise it (`ulimit -l`, LimitMEMLOCK=)", bytes(*.soft_bytes))]
     UringMemory {
         /// The soft limit in bytes, `None` for unlimited.
         soft_bytes: Option<u64>,
     },
     /// The kernel lacks something that no flag can be dropped for.
-    #[error("the kernel is too old for this ring: it lacks {missing}")]
+    #[error("the kernel is too old for this ring: it lacks {missing}; use a newer kernel")]
     KernelTooOld {
         /// What is missing, with the version that brought it.
         missing: &'static str,
@@ -203,6 +225,8 @@ impl DiskError {
             DiskError::File { errno, .. }
             | DiskError::Kernel { errno, .. }
             | DiskError::NoSpace { errno, .. }
+            | DiskError::UringSeccomp { errno }
+            | DiskError::UringSecurityModule { errno, .. }
             | DiskError::UringDenied { errno } => Some(*errno),
             DiskError::DirectRefused { .. }
             | DiskError::ShortWrite { .. }
@@ -228,11 +252,41 @@ impl DiskError {
         matches!(self.errno(), Some(Errno::ACCESS | Errno::PERM))
     }
 
+    /// Whether it says why there is no ring.
+    #[must_use]
+    pub fn is_no_ring(&self) -> bool {
+        matches!(
+            self,
+            DiskError::UringDisabled { .. }
+                | DiskError::UringSeccomp { .. }
+                | DiskError::UringSecurityModule { .. }
+                | DiskError::UringDenied { .. }
+                | DiskError::UringMemory { .. }
+                | DiskError::KernelTooOld { .. }
+        )
+    }
+
     /// Whether the file or directory is simply not there.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.errno() == Some(Errno::NOENT)
     }
+}
+
+/// Who the sysctl shuts out, and what to do.
+fn disabled_advice(level: u32, group: Option<&str>) -> String {
+    let advice = "`sysctl kernel.io_uring_disabled=0` as root allows it";
+    match (level, group) {
+        (1, None | Some("-1")) => format!(", for all without CAP_SYS_ADMIN; {advice}"),
+        (1, Some(group)) => {
+            format!(", for all outside group {group} (kernel.io_uring_group); run in that group, or {advice}")
+        }
+        _ => format!(", for every process; {advice}"),
+    }
+}
+
+fn bytes(limit: Option<u64>) -> String {
+    limit.map_or_else(|| "unlimited".into(), |bytes| format!("{bytes} bytes"))
 }
 
 /// The error number inside a standard library error; `EIO` where it carries none.

@@ -19,6 +19,11 @@ impl FileId {
     pub(crate) fn index(self) -> usize {
         usize::from(self.0)
     }
+
+    /// The file of the slot with this index.
+    pub(crate) fn at(index: u64) -> Self {
+        Self(u8::try_from(index).expect("the table is small"))
+    }
 }
 
 #[derive(Debug)]
@@ -53,6 +58,14 @@ impl Files {
         let slot = self.slots[id.index()].take().expect("an attached file");
         assert_eq!(slot.in_flight, 0, "nothing is in flight on a file that is detached");
         slot.file
+    }
+
+    /// The file, while something is in flight on it.
+    ///
+    /// # Panics
+    /// If it is not attached.
+    pub(crate) fn file(&self, id: FileId) -> &DirectFile {
+        &self.slots[id.index()].as_ref().expect("an attached file").file
     }
 
     /// The file, for one more operation in flight.

@@ -1,11 +1,34 @@
-//! What is in flight: for each operation its token, its file and its buffer.
+//! What is in flight: for each operation its token, its file, its buffer, and what it waits for.
 //!
 //! Holds: a slot is taken at submit and freed by the completion that names it; a buffer in a slot is
 //! reachable by nobody else. The number of slots is the depth, fixed at start.
 
+use rustix::io::Errno;
+
 use crate::buffer::AlignedBuf;
 use crate::completion::Token;
 use crate::files::FileId;
+
+/// What the kernel tells of one operation, in how many completions.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stage {
+    /// One completion, and it is over.
+    Single,
+    /// A write of so many bytes, over when a flush has covered it.
+    Flushed(u32),
+    /// A write of so many bytes with a flush linked to it.
+    Linked(Linked),
+}
+
+/// A write and the flush that is linked to it. The two are told one by one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Linked {
+    pub(crate) wanted: u32,
+    pub(crate) written: Option<Result<u32, Errno>>,
+    pub(crate) flushed: Option<Result<(), Errno>>,
+    /// Whether the kernel took both at once, so that the flush began after the write.
+    pub(crate) in_order: bool,
+}
 
 /// One operation in flight.
 #[derive(Debug)]
@@ -15,6 +38,14 @@ pub(crate) struct Flight {
     pub(crate) file: Option<FileId>,
     /// The buffer that the kernel reads or fills; `None` for a flush.
     pub(crate) buffer: Option<AlignedBuf>,
+    pub(crate) stage: Stage,
+}
+
+impl Flight {
+    /// One that a single completion ends.
+    pub(crate) fn single(token: Token, file: Option<FileId>, buffer: Option<AlignedBuf>) -> Self {
+        Self { token, file, buffer, stage: Stage::Single }
+    }
 }
 
 /// A fixed table of operations in flight.
@@ -52,12 +83,24 @@ impl Flights {
         (index, buffer.map_or(std::ptr::null_mut(), |buffer| buffer.as_mut_ptr()))
     }
 
-    /// Frees the slot that a completion names.
+    /// What is in flight in this slot.
+    ///
+    /// # Panics
+    /// If nothing is.
+    pub(crate) fn at(&mut self, index: u16) -> &mut Flight {
+        self.slots[usize::from(index)].as_mut().expect("an operation completes once")
+    }
+
+    /// Everything in flight.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Flight> {
+        self.slots.iter_mut().flatten()
+    }
+
+    /// Frees a slot.
     ///
     /// # Panics
     /// If nothing is in flight there.
-    pub(crate) fn land(&mut self, index: u64) -> Flight {
-        let index = u16::try_from(index).expect("a completion names a slot");
+    pub(crate) fn land(&mut self, index: u16) -> Flight {
         let flight = self.slots[usize::from(index)].take().expect("an operation completes once");
         self.free.push(index);
         flight
@@ -81,12 +124,12 @@ mod tests {
         let mut flights = Flights::new(2);
         let buffer = AlignedBuf::new(ALIGNMENT_BYTES);
         let address = buffer.as_ptr().addr();
-        let (first, at) = flights.board(Flight { token: Token(1), file: None, buffer: Some(buffer) });
+        let (first, at) = flights.board(Flight::single(Token(1), None, Some(buffer)));
         assert_eq!(at.addr(), address, "the buffer has not moved");
-        let (_, none) = flights.board(Flight { token: Token(2), file: None, buffer: None });
+        let (_, none) = flights.board(Flight::single(Token(2), None, None));
         assert!(none.is_null());
         assert_eq!((flights.room(), flights.count()), (0, 2));
-        assert_eq!(flights.land(u64::from(first)).token, Token(1));
+        assert_eq!(flights.land(first).token, Token(1));
         assert_eq!((flights.room(), flights.count()), (1, 1));
     }
 

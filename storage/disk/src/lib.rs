@@ -7,6 +7,7 @@
 //! - [`PlainFile`], [`directory`]: derived data, checkpoints, keys.
 //! - [`Ring`]: one `io_uring` for one thread. [`Pwrite`]: the same surface on `pwritev2`.
 //!   [`Backend`] picks between them and says why.
+//! - [`CommitMethod`]: how a write is made durable; which, no caller needs to know.
 //! - [`Doorbell`]: wakes the thread that waits on a backend.
 //! - [`adopt`]: gives a socket to a library that takes raw descriptors only.
 //! - [`DirectoryLock`]: one writer for each data directory.
@@ -20,6 +21,7 @@
 mod adopt;
 mod backend;
 mod buffer;
+mod commit;
 mod completion;
 mod direct;
 pub mod directory;
@@ -33,12 +35,14 @@ mod memlock;
 mod plain;
 mod pool;
 mod pwrite;
+mod refusal;
 mod ring;
 mod setup;
 
 pub use adopt::adopt;
 pub use backend::{Backend, BackendKind, BackendReport, Io};
 pub use buffer::{ALIGNMENT_BYTES, AlignedBuf};
+pub use commit::CommitMethod;
 pub use completion::{Completion, Token};
 pub use direct::{Access, Direct, DirectFile};
 pub use doorbell::Doorbell;
@@ -52,4 +56,4 @@ pub use pool::BufferPool;
 pub use pwrite::Pwrite;
 pub use ring::Ring;
 pub use rustix::io::Errno;
-pub use setup::{RingOptions, RingReport, SetupFlag};
+pub use setup::{BuffersReport, RingOptions, RingReport, SetupFlag};

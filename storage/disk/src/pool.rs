@@ -28,7 +28,7 @@ impl BufferPool {
     pub fn new(count: u16, buffer_bytes: usize) -> Self {
         assert!(count > 0, "an empty pool would never serve");
         let number = NEXT_POOL.fetch_add(1, Ordering::Relaxed);
-        let free = (0..count).map(|_| AlignedBuf::pooled(buffer_bytes, number)).collect();
+        let free = (0..count).map(|index| AlignedBuf::pooled(buffer_bytes, number, index)).collect();
         Self { number, buffer_bytes, count, free }
     }
 
@@ -45,6 +45,24 @@ impl BufferPool {
         assert_eq!(buffer.pool(), Some(self.number), "a buffer of this pool");
         assert!(self.free.len() < usize::from(self.count), "each buffer comes back once");
         self.free.push(buffer);
+    }
+
+    /// The number of this pool.
+    pub(crate) fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Where the first `bytes_each` bytes of each buffer lie, in the order of their numbers.
+    ///
+    /// # Panics
+    /// If a buffer is out.
+    pub(crate) fn fronts(&mut self, bytes_each: usize) -> impl Iterator<Item = libc::iovec> {
+        assert_eq!(self.free.len(), usize::from(self.count), "every buffer is here");
+        self.free.sort_by_key(|buffer| buffer.registered(Some(self.number)));
+        self.free.iter_mut().map(move |buffer| libc::iovec {
+            iov_base: buffer[..bytes_each].as_mut_ptr().cast(),
+            iov_len: bytes_each,
+        })
     }
 
     /// How many buffers are here now.

@@ -1,7 +1,8 @@
 //! The surface of a ring on plain system calls, where `io_uring` is denied.
 //!
 //! Each operation runs on the calling thread when it is queued, and its completion waits to be
-//! reaped. Nothing overlaps, so it is slower under load; it is as durable.
+//! reaped; a flush that covers several writes runs with the next submit. Nothing overlaps, so it is
+//! slower under load; it is as durable.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use rustix::event::Timespec;
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::buffer::AlignedBuf;
+use crate::commit::{Barrier, CommitMethod};
 use crate::completion::{Completion, Token};
 use crate::direct::DirectFile;
 use crate::doorbell::Doorbell;
@@ -23,6 +25,9 @@ pub struct Pwrite {
     depth: usize,
     /// What has ended and is not reaped.
     done: VecDeque<Completion>,
+    commit: CommitMethod,
+    /// Writes that have ended and wait for their flush.
+    barrier: Barrier<(FileId, Completion)>,
     files: Files,
     lock: Option<Arc<DirectoryLock>>,
     doorbell: Arc<Doorbell>,
@@ -35,11 +40,12 @@ impl Pwrite {
     /// # Panics
     /// If the depth is not 2 to 4096.
     #[must_use]
-    pub fn new(depth: u16, doorbell: Arc<Doorbell>) -> Self {
+    pub fn new(depth: u16, commit: CommitMethod, doorbell: Arc<Doorbell>) -> Self {
         assert!((2..=4096).contains(&depth), "a write and the doorbell at least");
+        let barrier = Barrier::new(depth);
         let depth = usize::from(depth);
         let done = VecDeque::with_capacity(depth);
-        Self { depth, done, files: Files::new(), lock: None, doorbell, watching: None }
+        Self { depth, done, commit, barrier, files: Files::new(), lock: None, doorbell, watching: None }
     }
 
     /// As [`Ring::attach`](crate::Ring::attach), without a kernel to refuse.
@@ -70,7 +76,7 @@ impl Pwrite {
     /// Completions to be reaped, and the watch.
     #[must_use]
     pub fn in_flight(&self) -> usize {
-        self.done.len() + usize::from(self.watching.is_some())
+        self.done.len() + self.barrier.count() + usize::from(self.watching.is_some())
     }
 
     /// As [`Ring::write_durable`](crate::Ring::write_durable), but returns after the write.
@@ -87,7 +93,23 @@ impl Pwrite {
     ) {
         assert!(self.room() > 0, "room for one more operation");
         let open = self.files.begin(file);
-        let written = open.write_once(offset, &buffer, len_bytes, ReadWriteFlags::DSYNC);
+        let flags = match self.commit {
+            CommitMethod::Dsync => ReadWriteFlags::DSYNC,
+            CommitMethod::FdatasyncLinked | CommitMethod::Fdatasync => ReadWriteFlags::empty(),
+        };
+        let mut written = open.write_once(offset, &buffer, len_bytes, flags);
+        if written == Ok(len_bytes) {
+            match self.commit {
+                CommitMethod::Dsync => {}
+                CommitMethod::FdatasyncLinked => written = open.flush_once().map(|()| len_bytes),
+                CommitMethod::Fdatasync => {
+                    let result = Ok(u32::try_from(len_bytes).expect("one operation moves less than 2 GiB"));
+                    let done = Completion { token, result, buffer: Some(buffer) };
+                    self.barrier.written(file, (file, done));
+                    return;
+                }
+            }
+        }
         self.end(file, token, written, Some(buffer));
     }
 
@@ -132,17 +154,19 @@ impl Pwrite {
         true
     }
 
-    /// Sees whether the doorbell rang.
+    /// Flushes what waits for it, and sees whether the doorbell rang.
     pub fn submit(&mut self) {
+        self.flush_waiting();
         self.poll_doorbell(Some(Duration::ZERO));
     }
 
-    /// Waits for the doorbell unless `at_least` completions can be reaped already; nothing else can
+    /// Flushes what waits for it. Waits for the doorbell unless `at_least` completions can be reaped already; nothing else can
     /// happen while the thread sleeps. May return early, after a signal.
     ///
     /// # Panics
     /// If nothing could ever end the wait.
     pub fn submit_and_wait(&mut self, at_least: usize, timeout: Option<Duration>) {
+        self.flush_waiting();
         let wait = if self.done.len() >= at_least { Some(Duration::ZERO) } else { timeout };
         assert!(wait.is_some() || self.watching.is_some(), "a wait needs something that ends it");
         self.poll_doorbell(wait);
@@ -151,6 +175,18 @@ impl Pwrite {
     /// As [`Ring::reap`](crate::Ring::reap).
     pub fn reap(&mut self) -> Option<Completion> {
         self.done.pop_front()
+    }
+
+    /// One flush for each file with writes that wait for one.
+    fn flush_waiting(&mut self) {
+        while let Some(file) = self.barrier.begin() {
+            let verdict = self.files.file(file).flush_once();
+            self.barrier.flushed(file, verdict);
+        }
+        while let Some(((file, Completion { token, result, buffer }), flushed)) = self.barrier.ended() {
+            self.files.end(file);
+            self.done.push_back(Completion { token, result: flushed.and(result), buffer });
+        }
     }
 
     fn poll_doorbell(&mut self, timeout: Option<Duration>) {

@@ -2,9 +2,9 @@
 //!
 //! Holds: at most `depth` operations are in flight, so neither queue of the ring can overflow; the
 //! buffer of each rests in its slot until its completion; dropping the ring waits for all of them.
-//! The unsafe operation here is handing an entry to the kernel. Buffers are not
-//! registered: that would pin the largest frame for each of them, more than an unprivileged process
-//! may lock.
+//! The unsafe operations here are handing an entry to the kernel, and telling it of buffers. Of a
+//! buffer only the front is registered: to pin the largest frame in each of them is more than an
+//! unprivileged process may lock.
 //!
 //! It leaves to its caller: which token means what, whether a short write is an error, when to wait.
 
@@ -20,14 +20,16 @@ use io_uring::{IoUring, opcode};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::buffer::{ALIGNMENT_BYTES, AlignedBuf, check_offset, checked_len};
+use crate::commit::{Barrier, CommitMethod};
 use crate::completion::{Completion, Token};
 use crate::direct::DirectFile;
 use crate::doorbell::Doorbell;
 use crate::error::{DiskError, Operation, errno_of};
 use crate::files::{FILES_MAX, FileId, Files};
-use crate::flight::{Flight, Flights};
+use crate::flight::{Flight, Flights, Linked, Stage};
 use crate::lock::DirectoryLock;
-use crate::setup::{RingOptions, RingReport, set_up};
+use crate::pool::BufferPool;
+use crate::setup::{BuffersReport, RingOptions, RingReport, set_up};
 
 /// Bytes of an eventfd's counter.
 const COUNTER_BYTES: u32 = 8;
@@ -36,6 +38,14 @@ const LOCK_SLOT: usize = FILES_MAX;
 /// Slots of the kernel's file table.
 const TABLE_SLOTS: usize = FILES_MAX + 1;
 
+/// Set in what a completion names: the flush that is linked to the write in the slot.
+const LINKED_FLUSH: u64 = 1 << 32;
+/// Set in what a completion names: the flush of the file, for all that had ended.
+const FLUSH: u64 = 1 << 33;
+
+/// Bytes at the front of each buffer that are registered: more than the frame of a lone transfer.
+const REGISTERED_BYTES: usize = 64 << 10;
+
 /// An `io_uring` and what is in flight on it. It stays on the thread that opened it.
 pub struct Ring {
     // Fields are dropped in this order: the ring is closed before a buffer could be freed.
@@ -43,6 +53,11 @@ pub struct Ring {
     flights: Flights,
     files: Files,
     files_registered: bool,
+    commit: CommitMethod,
+    /// Slots of writes that have ended and wait for their flush.
+    barrier: Barrier<u16>,
+    /// The pool whose buffers are registered.
+    registered_pool: Option<u64>,
     lock: Option<Arc<DirectoryLock>>,
     doorbell: Arc<Doorbell>,
     /// Where the doorbell's counter is read to; away while a watch is armed.
@@ -75,6 +90,9 @@ impl Ring {
             flights: Flights::new(options.depth),
             files: Files::new(),
             files_registered: report.files_registered,
+            commit: options.commit,
+            barrier: Barrier::new(options.depth),
+            registered_pool: None,
             lock: None,
             doorbell,
             counter: Some(AlignedBuf::new(ALIGNMENT_BYTES)),
@@ -133,8 +151,31 @@ impl Ring {
         self.flights.count()
     }
 
-    /// Queues a write of the buffer's first `len_bytes` at `offset`, durable when it completes
-    /// (`RWF_DSYNC`).
+    /// Registers the first 64 KiB of each of the pool's buffers, so that a small write costs no
+    /// look-up of its pages; tells what the kernel says. A refusal changes nothing but that.
+    ///
+    /// # Panics
+    /// If a buffer is out, or a pool is registered already.
+    #[expect(unsafe_code, reason = "the kernel is told of memory that the compiler cannot follow")]
+    pub fn register_buffers(&mut self, pool: &mut BufferPool) -> BuffersReport {
+        assert!(self.registered_pool.is_none(), "a ring has one table of buffers");
+        let bytes_each = pool.buffer_bytes().min(REGISTERED_BYTES);
+        let fronts: Vec<_> = pool.fronts(bytes_each).collect();
+        // SAFETY: the kernel pins the pages and reads them only for an entry that names this table,
+        // which `write_durable` makes only for a buffer of this very pool, alive and unmoved in its
+        // slot; what the table says of memory that has been freed is then never used.
+        let registered = unsafe { self.ring.submitter().register_buffers(&fronts) };
+        match registered {
+            Ok(()) => {
+                self.registered_pool = Some(pool.number());
+                BuffersReport::Registered { buffers: pool.count(), bytes_each }
+            }
+            Err(error) => BuffersReport::Refused(errno_of(&error)),
+        }
+    }
+
+    /// Queues a write of the buffer's first `len_bytes` at `offset`, durable when it completes, by the
+    /// method that the ring was opened with.
     ///
     /// # Panics
     /// If there is no room, the file is not attached, or the range is not whole pages.
@@ -148,10 +189,28 @@ impl Ring {
     ) {
         check_offset(offset);
         let len = checked_len(&buffer, len_bytes);
+        self.files.begin(file);
         let target = self.target(file);
-        let (slot, at) = self.flights.board(Flight { token, file: Some(file), buffer: Some(buffer) });
-        let dsync = i32::try_from(ReadWriteFlags::DSYNC.bits()).expect("a small flag");
-        self.push(opcode::Write::new(target, at, len).offset(offset).rw_flags(dsync).build(), slot, true);
+        let registered = buffer.registered(self.registered_pool).filter(|_| len_bytes <= REGISTERED_BYTES);
+        let linked = Linked { wanted: len, written: None, flushed: None, in_order: true };
+        let (stage, flags) = match self.commit {
+            CommitMethod::Dsync => (Stage::Single, ReadWriteFlags::DSYNC),
+            CommitMethod::Fdatasync => (Stage::Flushed(len), ReadWriteFlags::empty()),
+            CommitMethod::FdatasyncLinked => (Stage::Linked(linked), ReadWriteFlags::empty()),
+        };
+        let (slot, at) = self.flights.board(Flight { token, file: Some(file), buffer: Some(buffer), stage });
+        let flags = i32::try_from(flags.bits()).expect("a small flag");
+        let entry = match registered {
+            None => opcode::Write::new(target, at, len).offset(offset).rw_flags(flags).build(),
+            Some(index) => {
+                opcode::WriteFixed::new(target, at, len, index).offset(offset).rw_flags(flags).build()
+            }
+        };
+        if self.commit != CommitMethod::FdatasyncLinked {
+            return self.push(entry, u64::from(slot), self.file_flags());
+        }
+        self.push(entry, u64::from(slot), self.file_flags() | Flags::IO_LINK);
+        self.push(fdatasync(target), u64::from(slot) | LINKED_FLUSH, self.file_flags());
     }
 
     /// Queues a read of `len_bytes` at `offset` into the buffer.
@@ -161,9 +220,11 @@ impl Ring {
     pub fn read(&mut self, file: FileId, offset: u64, buffer: AlignedBuf, len_bytes: usize, token: Token) {
         check_offset(offset);
         let len = checked_len(&buffer, len_bytes);
+        self.files.begin(file);
         let target = self.target(file);
-        let (slot, at) = self.flights.board(Flight { token, file: Some(file), buffer: Some(buffer) });
-        self.push(opcode::Read::new(target, at, len).offset(offset).build(), slot, true);
+        let (slot, at) = self.flights.board(Flight::single(token, Some(file), Some(buffer)));
+        let entry = opcode::Read::new(target, at, len).offset(offset).build();
+        self.push(entry, u64::from(slot), self.file_flags());
     }
 
     /// Queues a flush of the file (`fdatasync`). It covers the writes whose completions were reaped
@@ -172,9 +233,10 @@ impl Ring {
     /// # Panics
     /// If there is no room or the file is not attached.
     pub fn flush(&mut self, file: FileId, token: Token) {
+        self.files.begin(file);
         let target = self.target(file);
-        let (slot, _) = self.flights.board(Flight { token, file: Some(file), buffer: None });
-        self.push(opcode::Fsync::new(target).flags(FsyncFlags::DATASYNC).build(), slot, true);
+        let (slot, _) = self.flights.board(Flight::single(token, Some(file), None));
+        self.push(fdatasync(target), u64::from(slot), self.file_flags());
     }
 
     /// Queues a wait for the doorbell, once: its completion takes back all rings so far. False, and
@@ -185,8 +247,8 @@ impl Ring {
     pub fn watch(&mut self, token: Token) -> bool {
         let Some(buffer) = self.counter.take() else { return false };
         let fd = Fd(self.doorbell.fd().as_raw_fd());
-        let (slot, at) = self.flights.board(Flight { token, file: None, buffer: Some(buffer) });
-        self.push(opcode::Read::new(fd, at, COUNTER_BYTES).build(), slot, false);
+        let (slot, at) = self.flights.board(Flight::single(token, None, Some(buffer)));
+        self.push(opcode::Read::new(fd, at, COUNTER_BYTES).build(), u64::from(slot), Flags::empty());
         true
     }
 
@@ -200,7 +262,12 @@ impl Ring {
         let queue = self.ring.submission();
         let idle = queue.is_empty() && !queue.taskrun() && !queue.cq_overflow();
         drop(queue);
-        if idle { Ok(()) } else { tolerate(self.ring.submit()) }
+        if idle {
+            return Ok(());
+        }
+        let submitted = tolerate(self.ring.submit());
+        self.see_what_is_left();
+        submitted
     }
 
     /// [`Ring::submit`] for a thread that looks again and again instead of sleeping: it also lets
@@ -225,31 +292,127 @@ impl Ring {
     /// # Errors
     /// As [`Ring::submit`].
     pub fn submit_and_wait(&mut self, at_least: usize, timeout: Option<Duration>) -> Result<(), DiskError> {
-        let Some(timeout) = timeout else { return tolerate(self.ring.submit_and_wait(at_least)) };
-        let timespec = Timespec::from(timeout);
-        tolerate(self.ring.submitter().submit_with_args(at_least, &SubmitArgs::new().timespec(&timespec)))
+        let submitted = match timeout {
+            None => tolerate(self.ring.submit_and_wait(at_least)),
+            Some(timeout) => {
+                let timespec = Timespec::from(timeout);
+                let wait = SubmitArgs::new().timespec(&timespec);
+                tolerate(self.ring.submitter().submit_with_args(at_least, &wait))
+            }
+        };
+        self.see_what_is_left();
+        submitted
     }
 
-    /// The next operation that has ended, if any. Call until `None`.
+    /// The next operation that has ended, if any. Call until `None`: what has ended by then is what
+    /// the next flush covers.
     pub fn reap(&mut self) -> Option<Completion> {
-        let entry = self.ring.completion().next()?;
-        let Flight { token, file, mut buffer } = self.flights.land(entry.user_data());
+        loop {
+            if let Some((slot, flushed)) = self.barrier.ended() {
+                let Stage::Flushed(bytes) = self.flights.at(slot).stage else {
+                    unreachable!("only such writes wait for a flush");
+                };
+                return Some(self.land(slot, flushed.map(|()| bytes)));
+            }
+            let Some(entry) = self.ring.completion().next() else {
+                self.begin_flushes();
+                return None;
+            };
+            let result = match u32::try_from(entry.result()) {
+                Ok(count) => Ok(count),
+                Err(_) => Err(Errno::from_raw_os_error(-entry.result())),
+            };
+            if let Some(done) = self.ended(entry.user_data(), result) {
+                return Some(done);
+            }
+        }
+    }
+
+    /// What the kernel says of the operation that `named` names; an operation that is over by it.
+    fn ended(&mut self, named: u64, result: Result<u32, Errno>) -> Option<Completion> {
+        if named & FLUSH != 0 {
+            self.barrier.flushed(FileId::at(named & !FLUSH), result.map(drop));
+            return None;
+        }
+        let slot = u16::try_from(named & !LINKED_FLUSH).expect("a completion names a slot");
+        let flight = self.flights.at(slot);
+        match &mut flight.stage {
+            Stage::Single => Some(self.land(slot, result)),
+            Stage::Flushed(wanted) if result == Ok(*wanted) => {
+                let file = flight.file.expect("a write is on a file");
+                self.barrier.written(file, slot);
+                None
+            }
+            Stage::Flushed(_) => Some(self.land(slot, result)),
+            Stage::Linked(linked) => {
+                if named & LINKED_FLUSH == 0 {
+                    linked.written = Some(result);
+                } else {
+                    linked.flushed = Some(result.map(drop));
+                }
+                let Linked { wanted, written: Some(written), flushed: Some(flushed), in_order } = *linked
+                else {
+                    return None;
+                };
+                if written != Ok(wanted) {
+                    // The kernel does not begin a flush that is linked to a failed or short write.
+                    return Some(self.land(slot, written));
+                }
+                if !in_order {
+                    flight.stage = Stage::Flushed(wanted);
+                    let file = flight.file.expect("a write is on a file");
+                    self.barrier.written(file, slot);
+                    return None;
+                }
+                Some(self.land(slot, flushed.and(written)))
+            }
+        }
+    }
+
+    /// Frees the slot of an operation that is over.
+    fn land(&mut self, slot: u16, result: Result<u32, Errno>) -> Completion {
+        let Flight { token, file, mut buffer, .. } = self.flights.land(slot);
         match file {
             Some(file) => self.files.end(file),
             None => self.counter = buffer.take(),
         }
-        let result = u32::try_from(entry.result()).map_err(|_| Errno::from_raw_os_error(-entry.result()));
-        Some(Completion { token, result, buffer })
+        Completion { token, result, buffer }
+    }
+
+    /// Queues a flush of each file that has writes which no flush in flight covers. There is room: a
+    /// write that waits has no entry of its own any more.
+    fn begin_flushes(&mut self) {
+        while let Some(file) = self.barrier.begin() {
+            let named = u64::try_from(file.index()).expect("the table is small") | FLUSH;
+            self.push(fdatasync(self.target(file)), named, self.file_flags());
+        }
+    }
+
+    /// A kernel short of memory may take a write without the flush that is linked to it, which then
+    /// begins whenever it is taken: such a flush covers nothing.
+    fn see_what_is_left(&mut self) {
+        if self.commit != CommitMethod::FdatasyncLinked || self.ring.submission().is_empty() {
+            return;
+        }
+        for flight in self.flights.iter_mut() {
+            if let Stage::Linked(linked) = &mut flight.stage {
+                linked.in_order = false;
+            }
+        }
     }
 
     /// The descriptor or table slot that an operation on this file names.
-    fn target(&mut self, id: FileId) -> Fd {
-        let file = self.files.begin(id);
+    fn target(&self, id: FileId) -> Fd {
         if self.files_registered {
             Fd(RawFd::try_from(id.index()).expect("the table is small"))
         } else {
-            Fd(file.fd().as_raw_fd())
+            Fd(self.files.file(id).fd().as_raw_fd())
         }
+    }
+
+    /// How an operation on an attached file names it.
+    fn file_flags(&self) -> Flags {
+        if self.files_registered { Flags::FIXED_FILE } else { Flags::empty() }
     }
 
     /// Puts a descriptor into the kernel's table, or clears the slot (-1).
@@ -264,21 +427,19 @@ impl Ring {
         }
     }
 
-    /// Queues an entry for the operation in `slot`.
+    /// Queues an entry whose completion is to name `named`.
     #[expect(unsafe_code, reason = "the kernel is given addresses that the compiler cannot follow")]
-    fn push(&mut self, entry: squeue::Entry, slot: u16, on_attached_file: bool) {
-        let fixed = on_attached_file && self.files_registered;
-        let flags = if fixed { Flags::FIXED_FILE } else { Flags::empty() };
-        let entry = entry.flags(flags).user_data(u64::from(slot));
+    fn push(&mut self, entry: squeue::Entry, named: u64, flags: Flags) {
+        let entry = entry.flags(flags).user_data(named);
         // SAFETY: what the entry points to stays valid until its completion is reaped.
         // - The buffer: its address and at most its length were taken after it came to rest in
-        //   `flights`, which hands it out only in `land`, called by `reap` for this very completion.
-        //   Its heap memory does not move, and nobody has a reference to it meanwhile. `Drop` waits
-        //   for the completion, or leaks the buffer.
+        //   `flights`, which hands it out only in `land`, called by `reap` after the last completion
+        //   that names its slot. Its heap memory does not move, and nobody has a reference to it
+        //   meanwhile. `Drop` waits for the completion, or leaks the buffer.
         // - The descriptor: `files` keeps an attached file open while it is in use, `doorbell` lives
         //   as long as the ring; so the number means that file whenever the kernel looks it up.
         let pushed = unsafe { self.ring.submission().push(&entry) };
-        pushed.expect("the queue has at least as many entries as there are slots");
+        pushed.expect("the queue has as many entries as the operations in the slots need");
     }
 }
 
@@ -306,6 +467,10 @@ impl fmt::Debug for Ring {
             .field("files", &self.files)
             .finish_non_exhaustive()
     }
+}
+
+fn fdatasync(target: Fd) -> squeue::Entry {
+    opcode::Fsync::new(target).flags(FsyncFlags::DATASYNC).build()
 }
 
 /// Takes the verdicts after which another call simply goes on for success: a wait that timed out or

@@ -3,13 +3,12 @@
 //! All flags are tried at once; while the kernel says `EINVAL`, the newest is dropped and the drop
 //! told. What no flag can be dropped for is an error with its cause named.
 
-use std::io;
-
 use io_uring::IoUring;
 use rustix::io::Errno;
 
-use crate::error::{DiskError, Operation, errno_of};
-use crate::memlock;
+use crate::commit::CommitMethod;
+use crate::error::{DiskError, errno_of};
+use crate::refusal::Facts;
 
 /// What a caller asks of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +18,41 @@ pub struct RingOptions {
     /// Keep a table of the attached files in the kernel, which saves a reference count for each
     /// operation and keeps locks alive until the last one has ended.
     pub register_files: bool,
+    /// How a write is made durable.
+    pub commit: CommitMethod,
+}
+
+impl RingOptions {
+    /// Entries that the operations need at once.
+    fn entries(&self) -> u32 {
+        match self.commit {
+            CommitMethod::Dsync | CommitMethod::Fdatasync => u32::from(self.depth),
+            CommitMethod::FdatasyncLinked => 2 * u32::from(self.depth),
+        }
+    }
 }
 
 impl Default for RingOptions {
     fn default() -> Self {
-        Self { depth: 32, register_files: true }
+        Self { depth: 32, register_files: true, commit: CommitMethod::default() }
     }
+}
+
+/// What became of registering buffers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BuffersReport {
+    /// Nobody asked, or there is no ring.
+    #[default]
+    None,
+    /// The kernel has pinned the front of each.
+    Registered {
+        /// How many.
+        buffers: usize,
+        /// Bytes of each.
+        bytes_each: usize,
+    },
+    /// The kernel refuses, for want of locked memory mostly; nothing is lost but a little time.
+    Refused(Errno),
 }
 
 /// A flag of `io_uring_setup(2)`, oldest first; the release that brought it is in brackets.
@@ -97,7 +125,7 @@ pub(crate) fn set_up(options: &RingOptions) -> Result<(IoUring, RingReport), Dis
     loop {
         let mut builder = IoUring::builder();
         flags.iter().for_each(|flag| flag.add(&mut builder));
-        match builder.build(u32::from(options.depth)) {
+        match builder.build(options.entries()) {
             Ok(ring) => {
                 let report = checked(&ring, flags, dropped, options)?;
                 return Ok((ring, report));
@@ -105,7 +133,7 @@ pub(crate) fn set_up(options: &RingOptions) -> Result<(IoUring, RingReport), Dis
             Err(error) if errno_of(&error) == Errno::INVAL && !flags.is_empty() => {
                 dropped.extend(flags.pop());
             }
-            Err(error) => return Err(refusal(&error)),
+            Err(error) => return Err(Facts::of_this_thread().cause(errno_of(&error))),
         }
     }
 }
@@ -124,7 +152,7 @@ fn checked(
     if !params.is_feature_ext_arg() {
         return Err(DiskError::KernelTooOld { missing: "a wait with a timeout (Linux 5.11)" });
     }
-    if params.sq_entries() < u32::from(options.depth) || params.cq_entries() < u32::from(options.depth) {
+    if params.sq_entries() < options.entries() || params.cq_entries() < options.entries() {
         return Err(DiskError::KernelTooOld { missing: "a ring of the depth asked for" });
     }
     Ok(RingReport {
@@ -135,42 +163,4 @@ fn checked(
         completion_entries: params.cq_entries(),
         files_registered: false,
     })
-}
-
-/// Why there is no ring.
-fn refusal(error: &io::Error) -> DiskError {
-    match errno_of(error) {
-        Errno::NOSYS => DiskError::KernelTooOld { missing: "io_uring (Linux 5.1)" },
-        Errno::NOMEM => DiskError::UringMemory { soft_bytes: memlock::soft_limit_bytes() },
-        errno @ (Errno::PERM | Errno::ACCESS) => match disabled_level() {
-            Some(level) if level > 0 => DiskError::UringDisabled { level },
-            Some(_) | None => DiskError::UringDenied { errno },
-        },
-        errno => DiskError::Kernel { operation: Operation::Setup, errno },
-    }
-}
-
-/// The sysctl that switches `io_uring` off (Linux 6.6), where it can be read.
-fn disabled_level() -> Option<u32> {
-    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok()?.trim().parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_refusal_names_its_cause() {
-        let denied = DiskError::UringDenied { errno: Errno::PERM };
-        let level = disabled_level().filter(|level| *level > 0);
-        let cases = [
-            (Errno::PERM, level.map_or(denied, |level| DiskError::UringDisabled { level })),
-            (Errno::NOSYS, DiskError::KernelTooOld { missing: "io_uring (Linux 5.1)" }),
-            (Errno::NOMEM, DiskError::UringMemory { soft_bytes: memlock::soft_limit_bytes() }),
-            (Errno::MFILE, DiskError::Kernel { operation: Operation::Setup, errno: Errno::MFILE }),
-        ];
-        for (errno, expected) in cases {
-            assert_eq!(refusal(&io::Error::from_raw_os_error(errno.raw_os_error())), expected);
-        }
-    }
 }

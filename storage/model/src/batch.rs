@@ -280,11 +280,7 @@ impl<'a> BatchView<'a> {
         view.records.iter().enumerate().map(move |(index, bytes)| view.parse_record(index, bytes))
     }
 
-    fn parse_record(
-        &self,
-        index: usize,
-        bytes: &'a [u8; RECORD_BYTES],
-    ) -> Result<RecordRef<'a>, BatchError> {
+    fn parse_record(&self, index: usize, bytes: &'a [u8; RECORD_BYTES]) -> Result<RecordRef<'a>, BatchError> {
         let (seq, at) = (self.first.plus(index as u64), self.at);
         let (head, _) = bytes.split_at(size_of::<ArchivedHeadRecord>());
         let head = rkyv::access::<ArchivedHeadRecord, RkyvError>(head).map_err(|_| BatchError::Record)?;

@@ -233,12 +233,7 @@ impl PostingRecord {
 }
 
 impl ArchivedPostingRecord {
-    pub(crate) fn parse(
-        &self,
-        seq: Seq,
-        at: Timestamp,
-        ext: Option<Ext>,
-    ) -> Result<Posting, BatchError> {
+    pub(crate) fn parse(&self, seq: Seq, at: Timestamp, ext: Option<Ext>) -> Result<Posting, BatchError> {
         Ok(Posting {
             head: self.head.parse(seq, at)?,
             amount: Amount::new(widen(self.amount)).ok_or(BatchError::Field("amount"))?,

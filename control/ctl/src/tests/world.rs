@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use engine::{Birth, Direct, Io, LedgerParams, LedgerRole, NoObserver, Source, StoreParams, monotonic};
+use engine::{
+    Birth, CommitMethod, Direct, Io, LedgerParams, LedgerRole, NoObserver, Source, StoreParams, monotonic,
+};
 use journal::{FrameHeader, FrameKey, Position, SegmentNumber, Superblock, segment_file_name};
 use model::{
     AccountName, Amount, Asset, Head, IdemKey, Kind, LedgerId, Nanos, Outcome, Preconditions, Request, Seq,
@@ -51,6 +53,7 @@ impl World {
         let params = LedgerParams {
             store,
             io: Io::Auto,
+            commit: CommitMethod::Dsync,
             frames_in_flight: 4,
             core: None,
             spin: false,

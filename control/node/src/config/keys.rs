@@ -17,6 +17,7 @@ pub(crate) struct Section {
 pub(crate) static SECTIONS: &[Section] = &[
     Section { name: "", doc: "The node.", keys: NODE },
     Section { name: "ledger", doc: "The ledger role.", keys: LEDGER },
+    Section { name: "storage", doc: "How the journal is written.", keys: STORAGE },
     Section { name: "commit", doc: "Group commit.", keys: COMMIT },
     Section { name: "queues", doc: "Bounds of the queues.", keys: QUEUES },
     Section { name: "accounting", doc: "The accounting role.", keys: ACCOUNTING },
@@ -67,11 +68,6 @@ static LEDGER: &[Key] = &[
         16,
         "MiB of a journal segment; fixed when the ledger is created.",
     ),
-    word(
-        "ledger.io",
-        &["auto", "uring", "pwrite"],
-        "How the journal is written: `auto` takes io_uring where there is one, `uring` refuses to start without.",
-    ),
     integer("ledger.frames_in_flight", (1, 8), 4, "Frames on their way to the disk at once."),
     integer("ledger.core", (-1, 1_023), -1, "Core that the committer is pinned to; -1 lets the plan choose."),
     boolean(
@@ -96,6 +92,24 @@ static LEDGER: &[Key] = &[
         (1, 3_155_760_000),
         2_592_000,
         "Seconds that the wall clock may be ahead of the last entry at start.",
+    ),
+];
+
+static STORAGE: &[Key] = &[
+    word(
+        "storage.io",
+        &["auto", "uring", "pwrite"],
+        "What carries the writes: `auto` takes io_uring where there is one, `uring` refuses to start without.",
+    ),
+    word(
+        "storage.direct",
+        &["auto", "required", "off"],
+        "Whether the page cache is passed by (O_DIRECT): `auto` where the file system can, `required` refuses to start without.",
+    ),
+    word(
+        "storage.commit",
+        &["dsync", "fdatasync_linked", "fdatasync"],
+        "How a frame is made durable: by its write (RWF_DSYNC), by a flush linked to its write, or by a flush for all that is written.",
     ),
 ];
 
@@ -174,6 +188,9 @@ pub(crate) fn by_other_name(variable: &str) -> Option<(&'static Key, usize)> {
     all().find_map(|key| Some((key, key.also.iter().position(|other| *other == variable)?)))
 }
 
+/// Keys that have another name now.
+static MOVED: &[(&str, &str)] = &[("ledger.io", "storage.io")];
+
 /// The key of this name, or why there is none.
 ///
 /// # Errors
@@ -181,6 +198,9 @@ pub(crate) fn by_other_name(variable: &str) -> Option<(&'static Key, usize)> {
 pub(crate) fn find(name: &str) -> Result<&'static Key, String> {
     if let Some(key) = all().find(|key| key.name == name) {
         return Ok(key);
+    }
+    if let Some((_, now)) = MOVED.iter().find(|(before, _)| *before == name) {
+        return Err(format!("this key is `{now}` now"));
     }
     if SECTIONS.iter().any(|section| section.name == name) {
         return Err("this is a section, not a key".into());
@@ -226,5 +246,9 @@ mod tests {
             assert!(find(wrong).unwrap_err().contains(&format!("`{nearest}`")), "{wrong}");
         }
         assert!(find("ledger").unwrap_err().contains("section"));
+        assert_eq!(find("ledger.io").unwrap_err(), "this key is `storage.io` now");
+        for (before, now) in MOVED {
+            assert!(find(now).is_ok() && all().all(|key| key.name != *before), "{before}");
+        }
     }
 }

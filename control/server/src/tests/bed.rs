@@ -177,6 +177,7 @@ fn site(
         features: vec![],
         openapi: "",
         pq: false,
+        storage: None,
     };
     let admin = admin_router(Arc::new(Admin { role, registry, process, version }));
     let clock = Arc::clone(clock) as Arc<dyn Clock>;

@@ -54,6 +54,7 @@ fn try_start(
     let mut params = LedgerParams {
         store,
         io,
+        commit: CommitMethod::Dsync,
         frames_in_flight: 4,
         core: None,
         spin: false,

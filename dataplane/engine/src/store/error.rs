@@ -101,7 +101,9 @@ pub enum OpenError {
         found: &'static str,
     },
     /// The file system does no direct I/O.
-    #[error("{path}: the file system refuses direct I/O; put the data directory on ext4 or XFS")]
+    #[error(
+        "{path}: the file system refuses direct I/O; put the data directory on ext4 or XFS, or set storage.direct = \"auto\""
+    )]
     NoDirectIo {
         /// Which file.
         path: PathBuf,
@@ -113,7 +115,7 @@ pub enum OpenError {
     #[error("{0}; mount the file system of the data directory read-write")]
     ReadOnly(DiskError),
     /// No ring, although one is required.
-    #[error("{0}; set ledger.io = \"auto\" to fall back to pwritev2")]
+    #[error("{0}; set storage.io = \"auto\" to fall back to pwritev2")]
     Ring(DiskError),
     /// The clock stands too far ahead.
     #[error(transparent)]
@@ -160,6 +162,8 @@ impl From<DiskError> for OpenError {
             DiskError::NoSpace { .. } => Self::NoSpace(error),
             DiskError::DirectRefused { path, .. } => Self::NoDirectIo { path },
             DiskError::UringDisabled { .. }
+            | DiskError::UringSeccomp { .. }
+            | DiskError::UringSecurityModule { .. }
             | DiskError::UringDenied { .. }
             | DiskError::UringMemory { .. }
             | DiskError::KernelTooOld { .. } => Self::Ring(error),
@@ -219,7 +223,7 @@ mod tests {
             DiskError::DirectRefused { path: path(), align_bytes: None }.into(),
             refused(Errno::NOSPC),
             refused(Errno::ROFS),
-            DiskError::UringDisabled { level: 2 }.into(),
+            DiskError::UringDisabled { level: 2, group: None }.into(),
             OpenError::Time(TimeJump { last: Timestamp(0), wall: Timestamp(9), allowed_secs: 1 }),
             refused(Errno::NXIO),
             refused(Errno::MFILE),

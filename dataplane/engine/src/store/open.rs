@@ -109,6 +109,8 @@ pub struct OpenReport {
     pub bytes: u64,
     /// The torn tail that was cut.
     pub cut: Option<Cut>,
+    /// Whether the page cache is passed by.
+    pub is_direct: bool,
 }
 
 /// Where things lie in a ledger's directory.
@@ -173,6 +175,7 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
         frames: replayed.recovered.frames,
         bytes: replayed.recovered.bytes,
         cut,
+        is_direct: slot_file.is_direct(),
     };
     let slot = slot.expect("a lost slot is rot");
     let rules = (replayed.twin, replayed.state.tree.clone());

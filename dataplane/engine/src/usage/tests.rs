@@ -59,6 +59,7 @@ impl Node {
         let ledger = LedgerParams {
             store,
             io: Io::Auto,
+            commit: disk::CommitMethod::Dsync,
             frames_in_flight: 4,
             core: None,
             spin: false,

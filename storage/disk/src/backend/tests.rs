@@ -6,7 +6,7 @@ use rustix::io::Errno;
 
 use super::*;
 use crate::direct::{Access, Direct};
-use crate::{ALIGNMENT_BYTES, BufferPool, FILES_MAX, SetupFlag};
+use crate::{ALIGNMENT_BYTES, FILES_MAX, SetupFlag};
 
 const PAGE: u64 = ALIGNMENT_BYTES as u64;
 const WATCH: Token = Token(u64::MAX);
@@ -18,26 +18,29 @@ struct World {
     pool: BufferPool,
 }
 
-/// Runs a case over `pwritev2`, and over `io_uring` with and without the table of files where this
-/// host allows it.
+/// Runs a case with each commit method over `pwritev2`, and over `io_uring` with and without what the
+/// kernel keeps registered, where this host allows it.
 fn each(case: impl Fn(World)) {
     // Rings of all of a user's processes share one limit, which may be as low as 64 KiB.
     crate::raise_memlock().unwrap();
-    let plain = RingOptions { depth: 8, register_files: false };
-    let table = RingOptions { depth: 8, register_files: true };
-    for (io, options) in [(Io::Pwrite, plain), (Io::Uring, plain), (Io::Uring, table)] {
-        let doorbell = Arc::new(Doorbell::new().unwrap());
-        let (backend, report) = match Backend::open(io, &options, Arc::clone(&doorbell)) {
-            Ok(opened) => opened,
-            Err(error @ (DiskError::UringDisabled { .. } | DiskError::UringDenied { .. })) => {
-                println!("not run over io_uring: {error}");
-                continue;
-            }
-            Err(error) => panic!("{error}"),
-        };
-        println!("{report:?}");
-        let pool = BufferPool::new(8, 2 * ALIGNMENT_BYTES);
-        case(World { home: tempfile::tempdir().unwrap(), doorbell, backend, pool });
+    for commit in CommitMethod::ALL {
+        let options = |register_files| RingOptions { depth: 8, register_files, commit };
+        for (io, registered) in [(Io::Pwrite, false), (Io::Uring, false), (Io::Uring, true)] {
+            let doorbell = Arc::new(Doorbell::new().unwrap());
+            let opened = Backend::open(io, &options(registered), Arc::clone(&doorbell));
+            let (mut backend, report) = match opened {
+                Ok(opened) => opened,
+                Err(error) if error.is_no_ring() => {
+                    println!("not run over io_uring: {error}");
+                    continue;
+                }
+                Err(error) => panic!("{error}"),
+            };
+            let mut pool = BufferPool::new(8, 2 * ALIGNMENT_BYTES);
+            let buffers = if registered { backend.register_buffers(&mut pool) } else { BuffersReport::None };
+            println!("{report:?} {buffers:?}");
+            case(World { home: tempfile::tempdir().unwrap(), doorbell, backend, pool });
+        }
     }
 }
 
@@ -110,6 +113,49 @@ fn what_is_written_is_read_and_buffers_come_back() {
         assert_eq!(world.backend.in_flight(), 0);
         assert_eq!(world.backend.detach(id).unwrap().len_bytes(), Ok(16 * PAGE));
     });
+}
+
+/// Registered or not, small or large: what is written is the buffer's bytes, each time anew.
+#[test]
+fn registered_buffers_carry_what_is_in_them() {
+    crate::raise_memlock().unwrap();
+    let doorbell = Arc::new(Doorbell::new().unwrap());
+    let (mut backend, _) = Backend::open(Io::Auto, &RingOptions::default(), Arc::clone(&doorbell)).unwrap();
+    let mut pool = BufferPool::new(2, 128 << 10);
+    let expected = match backend.kind() {
+        BackendKind::Uring => BuffersReport::Registered { buffers: 2, bytes_each: 64 << 10 },
+        BackendKind::Pwrite => BuffersReport::None,
+    };
+    match backend.register_buffers(&mut pool) {
+        BuffersReport::Refused(errno) => return println!("not run: the buffers are refused: {errno}"),
+        told @ (BuffersReport::None | BuffersReport::Registered { .. }) => assert_eq!(told, expected),
+    }
+    let home = tempfile::tempdir().unwrap();
+    let mut world = World { home, doorbell, backend, pool };
+    let file = world.file("a");
+    file.write_zeros(0, 128 << 10).unwrap();
+    let id = world.backend.attach(Arc::clone(&file)).unwrap().unwrap();
+    let mut strangers = BufferPool::new(1, 128 << 10);
+    for (round, len_bytes) in (1_u8..).zip([4_096, 64 << 10, 128 << 10, 4_096]) {
+        for stranger in [false, true] {
+            let byte = round * 2 + u8::from(stranger);
+            let mut buffer =
+                if stranger { strangers.take() } else { world.pool.take() }.expect("one is here");
+            buffer.fill(byte);
+            world.backend.write_durable(id, 0, buffer, len_bytes, Token(1));
+            let done = world.reap(1).remove(0);
+            assert_eq!(done.result, Ok(u32::try_from(len_bytes).unwrap()));
+            let buffer = done.buffer.expect("the buffer comes back");
+            if stranger {
+                strangers.give_back(buffer)
+            } else {
+                world.pool.give_back(buffer)
+            }
+            let mut read = AlignedBuf::new(len_bytes);
+            assert_eq!(file.read_at(0, &mut read, len_bytes), Ok(len_bytes));
+            assert!(read.iter().all(|found| *found == byte), "round {round}");
+        }
+    }
 }
 
 #[test]
@@ -250,7 +296,10 @@ fn the_choice_is_told() {
     let open = |io| Backend::open(io, &options, Arc::new(Doorbell::new().unwrap()));
     let (pwrite, report) = open(Io::Pwrite).unwrap();
     assert_eq!(pwrite.kind(), BackendKind::Pwrite);
-    assert_eq!(report, BackendReport { kind: BackendKind::Pwrite, ring: None, fell_back: None });
+    assert_eq!(
+        report,
+        BackendReport { kind: BackendKind::Pwrite, commit: CommitMethod::Dsync, ring: None, fell_back: None }
+    );
     let (auto, report) = open(Io::Auto).unwrap();
     assert_eq!(auto.kind(), report.kind);
     match open(Io::Uring) {
@@ -269,7 +318,7 @@ fn the_choice_is_told() {
 #[should_panic(expected = "room for one more")]
 fn more_than_the_depth_is_a_bug() {
     let doorbell = Arc::new(Doorbell::new().unwrap());
-    let options = RingOptions { depth: 2, register_files: true };
+    let options = RingOptions { depth: 2, ..RingOptions::default() };
     let (backend, _) = Backend::open(Io::Auto, &options, Arc::clone(&doorbell)).unwrap();
     let home = tempfile::tempdir().unwrap();
     let mut world = World { home, doorbell, backend, pool: BufferPool::new(3, ALIGNMENT_BYTES) };

@@ -1,0 +1,49 @@
+//! How the journal is written, told once: to the log, to `/version` and to the metrics.
+//!
+//! Holds: what is slower or weaker than was asked for is a warning of its own, with its cause.
+
+use engine::{BuffersReport, Direct, LedgerReport};
+use server::Storage;
+
+/// Logs how the ledger was opened, and says the same for those who ask.
+pub(crate) fn opened(report: &LedgerReport, direct: Direct) -> Storage {
+    let LedgerReport { store, backend, buffers, .. } = report;
+    if let Some(cause) = &backend.fell_back {
+        tracing::warn!(
+            "the journal is written by pwritev2, one write at a time, instead of io_uring: {cause}"
+        );
+    }
+    if !store.is_direct && direct != Direct::Off {
+        tracing::warn!(
+            "the file system of the data directory refuses direct I/O: the journal goes through the page \
+             cache, as durable and slower; put it on ext4 or XFS"
+        );
+    }
+    let registered_buffers = match *buffers {
+        BuffersReport::Registered { buffers, .. } => buffers,
+        BuffersReport::None => 0,
+        BuffersReport::Refused(errno) => {
+            tracing::warn!(
+                "the kernel does not pin the journal's buffers ({errno}): each write pins its own; more \
+                 locked memory allows it (`ulimit -l`)"
+            );
+            0
+        }
+    };
+    let storage = Storage {
+        io: backend.kind.word(),
+        commit: backend.commit.word(),
+        direct: store.is_direct,
+        registered_buffers,
+    };
+    tracing::info!(
+        report = ?report,
+        "ledger opened io={} commit={} direct={} created={} replayed_frames={}",
+        storage.io,
+        storage.commit,
+        storage.direct,
+        store.created,
+        store.frames
+    );
+    storage
+}
