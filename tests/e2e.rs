@@ -18,6 +18,7 @@ mod refused;
 mod repairs;
 mod safe_mode;
 mod settings;
+mod ship;
 mod slow;
 mod starts;
 mod stops;

@@ -11,10 +11,12 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const NOT_READY: u8 = 3;
 /// Nobody answers at the socket.
 pub(crate) const NOBODY: u8 = 4;
-/// The file is not a proof document.
+/// The file is not a proof document, the directory no archive.
 pub(crate) const FORMAT: u8 = 65;
 /// There is nothing to read: no ledger, no file.
 pub(crate) const NOTHING: u8 = 66;
+/// Somebody else is at it.
+pub(crate) const LOCKED: u8 = 75;
 /// The node's answer is not of this version.
 pub(crate) const ANSWER: u8 = 76;
 /// The kernel does not let this user in.
@@ -29,3 +31,11 @@ pub(crate) const FRAME_FORMAT: u8 = 84;
 pub(crate) const DEVICE: u8 = 93;
 /// Any other refusal of the kernel, and a journal that changed under its reader.
 pub(crate) const UNREADABLE: u8 = 91;
+/// No space is left.
+pub(crate) const NO_SPACE: u8 = 87;
+/// The file system is read-only.
+pub(crate) const READ_ONLY: u8 = 88;
+/// The log's key is not there, or not the one that signs this ledger's roots.
+pub(crate) const KEYS: u8 = 94;
+/// The archive is another's, or does not reach; segments are missing that only an archive has.
+pub(crate) const ARCHIVE: u8 = 99;

@@ -2,21 +2,23 @@
 
 use std::{
     io::{IsTerminal, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
 
-use crate::{check_receipt, exit, verify};
+use crate::{archive, check_receipt, exit, ship::Shipping, verify};
 
 /// Bytes of a proof document at most; more is not read.
 const DOCUMENT_BYTES_MAX: u64 = 1 << 20;
 /// Frames between two words about progress.
 const PROGRESS_EVERY: u64 = 1_024;
+/// How long `ship --follow` waits before it looks again.
+const FOLLOW_EVERY: rustix::time::Timespec = rustix::time::Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Audits a ledger from its files, and receipts from their own bytes. Writes nothing, takes no lock.
+/// Audits a ledger from its files, and receipts from their own bytes; ships sealed segments.
 #[derive(Debug, Parser)]
 #[command(name = "ron-ledgerctl", version, after_help = CODES)]
 struct Arguments {
@@ -27,9 +29,10 @@ struct Arguments {
     command: Command,
 }
 
-const CODES: &str = "Exit codes: 0 clean; 1 something does not hold; 2 usage; 65 not a proof document; \
+const CODES: &str = "Exit codes: 0 clean; 1 something does not hold; 2 usage; 65 not a proof document, not an archive; \
 66 no ledger or no file here; 77 permission denied; 80 the superblock cannot be believed; \
-81 segments without a superblock; 84 a frame format of another build; 91 the kernel refuses; 93 the device does not give up the bytes.";
+81 segments without a superblock; 84 a frame format of another build; 91 the kernel refuses; 93 the device does not give up the bytes; \
+94 not the log's key; 99 the archive is another's or does not reach.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -39,6 +42,9 @@ enum Command {
         #[arg(long)]
         data_dir: PathBuf,
     },
+    /// Copies the segments that the journal has left to an archive, beside a running node. Run again, it
+    /// goes on where it ended.
+    Ship(ShipArguments),
     /// Checks the answer to `GET /v1/tx/{txid}/proof` offline.
     VerifyReceipt {
         /// The answer, as it came.
@@ -49,29 +55,66 @@ enum Command {
     },
 }
 
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+struct ShipArguments {
+    /// The archive: a directory, made if it is not there.
+    #[arg(long, required = true)]
+    to: Option<PathBuf>,
+    /// The node's data directory, or the directory that holds `superblock`.
+    #[arg(long, required = true)]
+    data_dir: Option<PathBuf>,
+    /// The node's keys; left out, `keys` beside the ledger.
+    #[arg(long)]
+    keys: Option<PathBuf>,
+    /// Goes on shipping until it is stopped.
+    #[arg(long)]
+    follow: bool,
+    #[command(subcommand)]
+    command: Option<ShipCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+enum ShipCommand {
+    /// Checks an archive against its index, and audits every entry in it.
+    Verify {
+        /// The archive.
+        dir: PathBuf,
+        /// The log's verifier key, as the node prints it; left out, the one in the archive is believed.
+        #[arg(long)]
+        key: Option<String>,
+    },
+}
+
 /// Runs `ron-ledgerctl` and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let code = match &arguments.command {
         Command::Verify { data_dir } => run_verify(data_dir, arguments.json),
+        Command::Ship(asked) => run_ship(asked, arguments.json),
         Command::VerifyReceipt { file, key } => run_receipt(file, key, arguments.json),
     };
     ExitCode::from(code)
 }
 
-fn run_verify(data_dir: &std::path::Path, json: bool) -> u8 {
+/// Tells a terminal how far the work is.
+fn with_progress<T>(work: impl FnOnce(&mut dyn FnMut(u64, u64)) -> T) -> T {
     let terminal = std::io::stderr().is_terminal();
     let mut progress = |frames: u64, bytes: u64| {
         if terminal && frames.is_multiple_of(PROGRESS_EVERY) {
             progress_line(&format!("{frames} frames, {} MiB", bytes >> 20));
         }
     };
-    let outcome = verify(data_dir, &mut progress);
+    let outcome = work(&mut progress);
     if terminal {
         progress_line("");
     }
-    match outcome {
+    outcome
+}
+
+fn run_verify(data_dir: &Path, json: bool) -> u8 {
+    match with_progress(|progress| verify(data_dir, progress)) {
         Ok(report) => {
             let text = if json { as_json(&report) } else { report.text() };
             let code = if report.clean { exit::OK } else { exit::FOUND };
@@ -81,7 +124,52 @@ fn run_verify(data_dir: &std::path::Path, json: bool) -> u8 {
     }
 }
 
-fn run_receipt(file: &std::path::Path, key: &str, json: bool) -> u8 {
+fn run_ship(asked: &ShipArguments, json: bool) -> u8 {
+    match (&asked.command, &asked.data_dir, &asked.to) {
+        (Some(ShipCommand::Verify { dir, key }), ..) => run_archive_check(dir, key.as_deref(), json),
+        (None, Some(data_dir), Some(to)) => ship_to(data_dir, to, asked, json),
+        (None, ..) => unreachable!("clap asks for both"),
+    }
+}
+
+fn ship_to(data_dir: &Path, to: &Path, asked: &ShipArguments, json: bool) -> u8 {
+    let mut shipping = match Shipping::open(data_dir, asked.keys.as_deref(), to) {
+        Ok(shipping) => shipping,
+        Err(error) => return fail(&error, error.exit_code(), json),
+    };
+    loop {
+        let mut told = |segment| {
+            if asked.follow {
+                say(&format!("shipped segment {segment}\n"), exit::OK);
+            }
+        };
+        match shipping.run(&mut told) {
+            Ok(_) if asked.follow => {
+                // Woken early by a signal it looks early.
+                let _ = rustix::thread::nanosleep(&FOLLOW_EVERY);
+            }
+            Ok(report) => return say(&if json { as_json(report) } else { report.text() }, exit::OK),
+            Err(error) => return fail(&error, error.exit_code(), json),
+        }
+    }
+}
+
+fn run_archive_check(dir: &Path, key: Option<&str>, json: bool) -> u8 {
+    let key = match key.map(ledger::NoteVerifier::parse).transpose() {
+        Ok(key) => key,
+        Err(error) => return fail(&error, exit::USAGE, json),
+    };
+    let outcome = with_progress(|progress| archive::check(dir, key.as_ref(), progress));
+    match outcome {
+        Ok(report) => {
+            let text = if json { as_json(&report) } else { report.text() };
+            say(&text, if report.clean { exit::OK } else { exit::FOUND })
+        }
+        Err(error) => fail(&error, error.exit_code(), json),
+    }
+}
+
+fn run_receipt(file: &Path, key: &str, json: bool) -> u8 {
     let bytes = match disk::directory::read_file(file, DOCUMENT_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.is_not_found() => return fail(&error, exit::NOTHING, json),

@@ -6,12 +6,12 @@
 
 mod beyond;
 mod error;
-mod examiner;
-mod files;
+pub(crate) mod examiner;
+pub(crate) mod files;
 mod finding;
 mod holder;
 mod report;
-mod segments;
+pub(crate) mod segments;
 
 use std::{convert::Infallible, path::Path};
 

@@ -11,6 +11,7 @@
 
 extern crate alloc;
 
+mod archive;
 mod checkpoint;
 mod committer;
 mod fields;
@@ -26,6 +27,9 @@ mod recovery;
 mod slot;
 mod superblock;
 
+pub use archive::{
+    ARCHIVE_HEADER_BYTES, ARCHIVE_ROW_BYTES, ARCHIVE_SEGMENTS_MAX, ArchiveIndex, ShippedSegment,
+};
 pub use checkpoint::{CHECKPOINT_HEADER_BYTES, Checkpoint};
 pub use committer::{
     Batch, Committer, Declined, EFFECTS_MAX, Effect, Effects, Event, IDLE_FRAME_AFTER, Identity, Poison,
@@ -45,9 +49,9 @@ pub use layout::{
 pub use membership::{Active, Directory, Member, Membership, Other, Plan, Refused, plan};
 pub use position::{Position, SegmentNumber};
 pub use recovery::{
-    BadFrame, Cut, CutRange, Expected, Input, LastFrame, Mirrored, READ_BYTES, ReadFailure, Recovered,
-    RecoveryError, Repair, Rot, SegmentFile, SegmentSource, Tail, Witness, recover, recovery_buffer_bytes,
-    verify_checkpoint,
+    BadFrame, ChainStart, Cut, CutRange, Expected, Input, LastFrame, Mirrored, READ_BYTES, ReadFailure,
+    Recovered, RecoveryError, Repair, Rot, SegmentFile, SegmentSource, Tail, Witness, follow, recover,
+    recovery_buffer_bytes, verify_checkpoint,
 };
 pub use slot::Slot;
 pub use superblock::{HashKind, SUPERBLOCK_FORMAT, Superblock};

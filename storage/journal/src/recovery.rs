@@ -8,12 +8,14 @@
 //! every segment that holds a recovered frame before the first answer: a frame that can be read is
 //! not yet a frame that is durable.
 
+mod chain;
 mod mirror;
 mod search;
 mod source;
 mod verdict;
 mod window;
 
+pub use chain::{ChainStart, follow};
 pub use mirror::{Expected, Mirrored, Repair};
 use model::{Epoch, Incarnation, LedgerId, Seq};
 pub use source::{READ_BYTES, ReadFailure, SegmentFile, SegmentSource};
@@ -126,7 +128,8 @@ pub struct LastFrame {
 }
 
 impl LastFrame {
-    const NONE: Self = Self {
+    /// Before the first frame.
+    pub const NONE: Self = Self {
         frame: FrameNumber::ZERO,
         hash: FrameHash::GENESIS,
         seq: Seq::ZERO,

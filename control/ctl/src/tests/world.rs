@@ -72,6 +72,20 @@ impl World {
         LedgerRole::start(&params, &birth, signer, Box::new(NoObserver)).unwrap()
     }
 
+    /// The log's key, where a node keeps it.
+    pub(crate) fn keep_keys(&self) {
+        let keys = self.0.path().join("keys");
+        fs::create_dir_all(&keys).unwrap();
+        let verifier = ledger::NoteSigner::new("example.test/ledger", &[1; 32]).unwrap().verifier();
+        fs::write(keys.join("log.vkey"), format!("{verifier}\n")).unwrap();
+        fs::write(keys.join("checkpoint.key"), "01".repeat(32) + "\n").unwrap();
+    }
+
+    /// A directory beside the ledger.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
     /// A first life: money, a refusal and slices, one frame each, and a clean stop.
     pub(crate) fn life(&self, transfers: u64) -> Committed {
         let role = self.start();

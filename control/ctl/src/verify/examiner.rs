@@ -16,20 +16,20 @@ const FINDINGS_KEPT: usize = 1_000;
 
 /// What the frames have shown so far.
 #[derive(Debug)]
-pub(super) struct Examiner {
-    pub(super) audit: Audit,
-    pub(super) findings: Vec<Finding>,
-    pub(super) findings_count: u64,
-    pub(super) kinds: BTreeMap<&'static str, u64>,
-    pub(super) frames: u64,
-    pub(super) frames_empty: u64,
-    pub(super) frame_bytes: u64,
-    pub(super) epochs: u64,
-    pub(super) cut_bytes: u64,
+pub(crate) struct Examiner {
+    pub(crate) audit: Audit,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) findings_count: u64,
+    pub(crate) kinds: BTreeMap<&'static str, u64>,
+    pub(crate) frames: u64,
+    pub(crate) frames_empty: u64,
+    pub(crate) frame_bytes: u64,
+    pub(crate) epochs: u64,
+    pub(crate) cut_bytes: u64,
     /// The last frame, as a checkpoint would name it: where reading can go on.
-    pub(super) last: Option<Checkpoint>,
-    pub(super) slot_seen: bool,
-    pub(super) checkpoints_seen: u64,
+    pub(crate) last: Option<Checkpoint>,
+    pub(crate) slot_seen: bool,
+    pub(crate) checkpoints_seen: u64,
     epoch: u32,
     slot: Option<Slot>,
     checkpoints: Vec<CheckpointFile>,
@@ -37,7 +37,7 @@ pub(super) struct Examiner {
 }
 
 impl Examiner {
-    pub(super) fn new(
+    pub(crate) fn new(
         hash: HashKind,
         ledger: LedgerId,
         slot: Option<Slot>,
@@ -64,7 +64,7 @@ impl Examiner {
     }
 
     /// Keeps a finding, or counts it if there are many.
-    pub(super) fn found(&mut self, finding: Finding) {
+    pub(crate) fn found(&mut self, finding: Finding) {
         self.findings_count += 1;
         if self.findings.len() < FINDINGS_KEPT {
             self.findings.push(finding);
@@ -72,7 +72,7 @@ impl Examiner {
     }
 
     /// Compares one whole and chained frame with all that is known.
-    pub(super) fn take(&mut self, frame: &Frame<'_>) {
+    pub(crate) fn take(&mut self, frame: &Frame<'_>) {
         let header = &frame.header;
         let at = header.position;
         if frame.padding.iter().any(|byte| *byte != 0) {

@@ -26,12 +26,12 @@ pub struct Finding {
 
 impl Finding {
     /// A finding about the frame at `at`.
-    pub(super) fn of_frame(at: Position, frame: FrameNumber, what: impl Into<String>) -> Self {
+    pub(crate) fn of_frame(at: Position, frame: FrameNumber, what: impl Into<String>) -> Self {
         let (segment, offset) = (at.segment.0, at.offset);
         Self { segment, offset, frame: frame.0, seq: None, what: what.into(), expected: None, found: None }
     }
 
-    pub(super) fn at_seq(mut self, seq: Seq) -> Self {
+    pub(crate) fn at_seq(mut self, seq: Seq) -> Self {
         self.seq = Some(seq.0);
         self
     }

@@ -1,0 +1,153 @@
+//! Archives of a ledger that the real role wrote: what is shipped, what is refused, what is found.
+
+use std::{fs, path::PathBuf};
+
+use journal::{IMAGE_BYTES, SegmentNumber, Superblock};
+
+use super::*;
+use crate::{
+    archive::{self, Archive, ArchiveReport},
+    tests::world::World,
+};
+
+/// Transfers that fill two segments of 1 MiB and begin a third.
+const TRANSFERS: u64 = 530;
+
+fn world() -> World {
+    let world = World::new();
+    world.keep_keys();
+    world.life(TRANSFERS);
+    world
+}
+
+fn ship(world: &World) -> Result<u64, ArchiveError> {
+    let mut shipping = Shipping::open(&world.directory(), None, &world.beside("archive"))?;
+    shipping.run(&mut |_| {}).map(|report| report.shipped)
+}
+
+fn checked(world: &World) -> Result<ArchiveReport, ArchiveError> {
+    archive::check(&world.beside("archive"), None, &mut |_, _| {})
+}
+
+fn file(world: &World, name: &str) -> PathBuf {
+    world.beside("archive").join(name)
+}
+
+fn segment_file(world: &World, segment: u32) -> PathBuf {
+    file(world, "segments").join(file_name(SegmentNumber(segment)))
+}
+
+#[test]
+fn what_is_sealed_is_shipped_once_and_is_what_lies_there() {
+    let world = world();
+    assert_eq!(ship(&world).unwrap(), 2);
+    let report = checked(&world).unwrap();
+    assert!(report.clean && report.segments == 2, "{}", report.text());
+    assert!(report.file_bytes < report.bytes && report.entries == report.last_seq, "{}", report.text());
+    let index = Archive::open(&world.beside("archive")).unwrap().unwrap().index;
+    for row in &index.segments {
+        let bytes = fs::read(world.segment(row.segment)).unwrap();
+        let end = usize::try_from(row.bytes).unwrap();
+        let shipped = zstd::decode_all(&fs::read(segment_file(&world, row.segment.0)).unwrap()[..]).unwrap();
+        assert!(shipped == bytes[..end], "segment {}", row.segment);
+    }
+    let before = fs::metadata(segment_file(&world, 0)).unwrap().modified().unwrap();
+    assert_eq!(ship(&world).unwrap(), 0, "nothing new is sealed");
+    world.life_again(TRANSFERS);
+    // What a kill leaves: a file half written, and one whose name the index does not have yet.
+    fs::write(file(&world, "segments/.0000000002.segment.zst.new"), b"half").unwrap();
+    fs::write(segment_file(&world, 2), b"not yet in the index").unwrap();
+    fs::write(file(&world, ".index.new"), b"half").unwrap();
+    assert_eq!(ship(&world).unwrap(), 2);
+    assert_eq!(fs::metadata(segment_file(&world, 0)).unwrap().modified().unwrap(), before);
+    let after = Archive::open(&world.beside("archive")).unwrap().unwrap().index;
+    assert_eq!(after.segments[..2], index.segments);
+    assert!(checked(&world).unwrap().clean);
+    assert!(!file(&world, ".index.new").exists());
+}
+
+#[test]
+fn every_bit_of_what_is_signed_and_every_byte_of_a_file_counts() {
+    let world = world();
+    ship(&world).unwrap();
+    for name in ["index", "log.vkey", "superblock"] {
+        let path = file(&world, name);
+        let whole = fs::read(&path).unwrap();
+        // Of the superblock's file one byte of each thousand: its digest does not tell them apart.
+        for at in (0..whole.len()).step_by(if name == "superblock" { 1_000 } else { 1 }) {
+            for bit in 0..8 {
+                let mut flipped = whole.clone();
+                flipped[at] ^= 1 << bit;
+                fs::write(&path, flipped).unwrap();
+                let opened = Archive::open(&world.beside("archive"));
+                assert!(opened.is_err(), "{name}: bit {bit} of byte {at} is not missed");
+            }
+        }
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert!(Archive::open(&world.beside("archive")).is_err(), "{name}: cut");
+        fs::write(&path, whole).unwrap();
+    }
+    assert!(checked(&world).unwrap().clean, "all of it is as it was");
+    let path = segment_file(&world, 1);
+    let whole = fs::read(&path).unwrap();
+    for at in [0, 5, whole.len() / 2, whole.len() - 1] {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 1;
+        fs::write(&path, flipped).unwrap();
+        let report = checked(&world).unwrap();
+        assert!(!report.clean && report.findings[0].contains("0000000001.segment.zst"), "{}", report.text());
+    }
+    fs::remove_file(&path).unwrap();
+    assert!(checked(&world).unwrap().findings[0].contains("it is not there"));
+    fs::write(&path, whole).unwrap();
+    let other = NoteSigner::new("example.test/ledger", &[2; 32]).unwrap().verifier();
+    let pinned = archive::check(&world.beside("archive"), Some(&other), &mut |_, _| {});
+    assert!(matches!(pinned, Err(ArchiveError::Damaged { .. })));
+}
+
+#[test]
+fn rot_is_told_and_not_shipped() {
+    let world = world();
+    let frames = world.frames();
+    // A payload, a header, the last frame before the next segment, and bytes that no hash covers.
+    let last = frames[frames.len() - 1];
+    for (place, inside) in
+        [(frames[100], 300), (frames[100], 20), (last, 300), (frames[100], frames[100].bytes - 1)]
+    {
+        world.flip(&place.at, inside, 1);
+        let error = ship(&world).unwrap_err();
+        let ArchiveError::Rot { segment: SegmentNumber(0), offset, .. } = error else { panic!("{error}") };
+        assert_eq!((offset, error.exit_code()), (place.at.offset, 1), "{error}");
+        assert_eq!(checked(&world).unwrap().segments, 0);
+        world.flip(&place.at, inside, 1);
+    }
+    assert_eq!(ship(&world).unwrap(), 2);
+}
+
+#[test]
+fn what_is_no_place_for_this_archive_is_refused_by_its_code() {
+    let world = World::new();
+    let code = |world: &World| ship(world).map_err(|error| error.exit_code());
+    assert_eq!(code(&world), Err(66));
+    world.life(1);
+    assert_eq!(code(&world), Err(94), "no keys");
+    world.keep_keys();
+    assert_eq!(code(&world), Ok(0), "nothing is sealed");
+    assert_eq!(checked(&world).unwrap().segments, 0);
+    fs::write(file(&world, "other"), b"").unwrap();
+    assert_eq!(code(&world), Err(65));
+    fs::remove_file(file(&world, "other")).unwrap();
+    let held = disk::DirectoryLock::acquire(&file(&world, "lock"), "a test").unwrap();
+    assert_eq!(code(&world), Err(75));
+    drop(held);
+    // The same ledger in another life: its entries are not this archive's.
+    let superblock = world.superblock();
+    let later = Superblock { incarnation: model::Incarnation(superblock.incarnation.0 + 1), ..superblock };
+    let mut image = [0; IMAGE_BYTES];
+    later.encode(&mut image);
+    fs::write(world.directory().join("superblock"), [&image[..], &[0; 61_440], &image[..]].concat()).unwrap();
+    assert_eq!(code(&world), Err(99));
+    fs::write(world.beside("keys/checkpoint.key"), "02".repeat(32)).unwrap();
+    assert_eq!(code(&world), Err(94), "another log's key");
+    assert_eq!(archive::check(&world.beside("nowhere"), None, &mut |_, _| {}).unwrap_err().exit_code(), 66);
+}
