@@ -35,7 +35,7 @@ fn ended(command: &mut Command) -> (i32, Value) {
 
 fn checked(archive: &Path) -> Value {
     let (code, report) =
-        ended(Command::new(binary("ron-ledgerctl")).args(["ship", "--json", "verify"]).arg(archive));
+        ended(Command::new(binary("ron-ledgerctl")).args(["--json", "ship", "verify"]).arg(archive));
     assert_eq!((code, &report["clean"]), (0, &Value::Bool(true)), "{report:#}");
     report
 }

@@ -138,9 +138,9 @@ impl ArchiveError {
 
 impl From<DiskError> for ArchiveError {
     fn from(error: DiskError) -> Self {
-        match error {
-            DiskError::Locked { path, holder } => Self::Locked { path, holder },
-            error => Self::Disk(error),
+        if let DiskError::Locked { path, holder } = error {
+            return Self::Locked { path, holder };
         }
+        Self::Disk(error)
     }
 }
