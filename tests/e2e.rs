@@ -9,6 +9,7 @@ mod kills;
 mod operators;
 mod operators_ctl;
 mod payers;
+mod places;
 mod preparing;
 mod process;
 mod races;

@@ -5,7 +5,7 @@
 
 mod allocation;
 mod commit_allocation;
-mod denied;
+pub(crate) mod denied;
 mod failing;
 mod full;
 pub(crate) mod image;

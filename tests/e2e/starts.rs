@@ -118,7 +118,7 @@ fn a_data_directory_that_cannot_be_one_is_refused() {
     fs::write(&file, "in the way").expect("written");
     for data in [file.clone(), file.join("below")] {
         let (code, words) = refused(&mut command(&data, &[]));
-        assert_eq!(code, Some(91), "{words}");
+        assert_eq!(code, Some(98), "{words}");
         assert!(words.contains(&file.display().to_string()), "{words}");
     }
     assert_eq!(fs::read_to_string(&file).expect("still there"), "in the way");

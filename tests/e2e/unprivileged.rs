@@ -14,13 +14,19 @@ use super::{
 
 const NOBODY: u32 = 65_534;
 const MEMLOCK: &str = "--memlock=8388608:8388608";
+/// Less than the journal's buffers and glommio want.
+const LITTLE_MEMLOCK: &str = "--memlock=65536:65536";
 
 /// A copy of the binary where every user can reach it, and the words that take the rights away.
 fn without_rights(scratch: &Path, data: &Path) -> Command {
+    with_memlock(scratch, data, MEMLOCK)
+}
+
+fn with_memlock(scratch: &Path, data: &Path, memlock: &str) -> Command {
     let copy = scratch.join("macronode");
     fs::copy(binary("macronode"), &copy).expect("a copy of the binary");
     let mut program = Command::new("prlimit");
-    program.args([MEMLOCK, "--"]);
+    program.args([memlock, "--"]);
     if is_root() {
         chown(scratch, Some(NOBODY), Some(NOBODY)).expect("root may");
         let id = NOBODY.to_string();
@@ -97,4 +103,27 @@ async fn an_ordinary_user_with_8_mib_of_memlock_makes_durable_transfers() {
     let again = node.wallet().await.post("/v1/transfer", "two", transfer.into()).await.expect("it listens");
     assert_eq!((again.status, &again.body), (200, &first.body), "durable, and answered the same");
     assert_eq!(node.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_ordinary_user_with_64_kib_of_memlock_is_told_what_that_costs() {
+    if !can_run("an_ordinary_user_with_64_kib_of_memlock_is_told_what_that_costs") {
+        return;
+    }
+    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let (data, log) = (scratch.path().join("data"), scratch.path().join("log"));
+    let mut program = with_memlock(scratch.path(), &data, LITTLE_MEMLOCK);
+    program.stderr(fs::File::create(&log).expect("a file")).stdout(std::process::Stdio::null());
+    let mut node = RunningNode::spawn(&mut program, &data).await;
+    let mut wallet = node.wallet().await;
+    let issue = r#"{"to":"a","asset":"ron","amount_minor":"1000"}"#;
+    let issued = wallet.post("/v1/issue", "one", issue.into()).await.expect("it listens");
+    assert_eq!(issued.status, 200, "{}", issued.text());
+    let version = node.client("ledger_admin").await.get("/version").await.expect("it listens").json();
+    assert_eq!(version["storage"]["registered_buffers"], 0, "{version}");
+    assert_eq!(node.stop().await.code(), Some(0));
+    let words = fs::read_to_string(&log).expect("it writes its log");
+    let ring = version["storage"]["io"] == "uring";
+    assert!(!ring || words.contains("the kernel does not pin the journal's buffers"), "{words}");
+    assert!(words.contains("accounting runs on epoll"), "{words}");
 }

@@ -3,17 +3,31 @@
 use std::collections::BTreeMap;
 
 use disk::{BackendKind, Direct, DiskError, Errno, Io, RingOptions};
-use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, apply_filter};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    apply_filter,
+};
 
 use super::rig::{PAGE, Rig};
 
 /// `io_uring_setup(2)`, the same number on every architecture.
 const IO_URING_SETUP: i64 = 425;
 
-/// Denies the calling thread a ring from now on, with the given error.
-fn deny(errno: Errno) -> Result<(), String> {
+/// Denies the calling thread, and what it starts, a ring from now on, with the given error.
+pub(crate) fn deny(errno: Errno) -> Result<(), String> {
+    deny_where(errno, Vec::new())
+}
+
+/// The same for rings of so many entries only.
+pub(crate) fn deny_rings_of(entries: u64) -> Result<(), String> {
+    let is_it = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, entries);
+    let rule = is_it.and_then(|is_it| SeccompRule::new(vec![is_it])).map_err(|error| error.to_string())?;
+    deny_where(Errno::PERM, vec![rule])
+}
+
+fn deny_where(errno: Errno, conditions: Vec<SeccompRule>) -> Result<(), String> {
     let errno = u32::try_from(errno.raw_os_error()).expect("error numbers are positive");
-    let rules = BTreeMap::from([(IO_URING_SETUP, Vec::new())]);
+    let rules = BTreeMap::from([(IO_URING_SETUP, conditions)]);
     let arch = std::env::consts::ARCH.try_into().map_err(|error| format!("{error}"))?;
     let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Errno(errno), arch)
         .and_then(TryInto::<BpfProgram>::try_into)

@@ -38,6 +38,9 @@ struct Arguments {
     /// Sets one key, as in `--set wallet.http=127.0.0.1:0`; stronger than environment and file.
     #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     set: Vec<String>,
+    /// Begins a new ledger where one was before and is gone, under the same name and key.
+    #[arg(long)]
+    new_ledger: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -75,7 +78,7 @@ enum ConfigAction {
 pub fn main(build: &Build) -> ExitCode {
     let face = Arguments::command().name(build.service).version(build.version);
     let matches = face.get_matches();
-    let Arguments { config, set, command } =
+    let Arguments { config, set, new_ledger, command } =
         Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let file = config.as_deref();
     match command.unwrap_or(Command::Run) {
@@ -85,7 +88,7 @@ pub fn main(build: &Build) -> ExitCode {
             Err(problems) => refuse(build, &problems),
         },
         Command::Run => match load(file, &set) {
-            Ok((_, params)) => process::run(build, &params),
+            Ok((_, params)) => process::run(build, &params, new_ledger),
             Err(problems) => refuse(build, &problems),
         },
     }

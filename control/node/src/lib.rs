@@ -21,6 +21,7 @@ mod ledger_port;
 mod logging;
 mod observer;
 mod params;
+mod place;
 mod process;
 mod readiness;
 mod signals;

@@ -16,6 +16,7 @@ use crate::{
     logging,
     observer::TelemetryObserver,
     params::Params,
+    place,
     signals::Signals,
     start_error::StartError,
     storage, terminal, token,
@@ -23,8 +24,8 @@ use crate::{
 };
 
 /// Runs the node until SIGTERM or SIGINT.
-pub(crate) fn run(build: &Build, params: &Params) -> ExitCode {
-    match start(build, params) {
+pub(crate) fn run(build: &Build, params: &Params, new_ledger: bool) -> ExitCode {
+    match start(build, params, new_ledger) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(74),
         Err(error) => {
@@ -34,13 +35,14 @@ pub(crate) fn run(build: &Build, params: &Params) -> ExitCode {
     }
 }
 
-fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
+fn start(build: &Build, params: &Params, new_ledger: bool) -> Result<bool, StartError> {
     logging::begin(logging::parse(&params.log).expect("checked with the settings"));
-    descriptors::raise();
+    descriptors::raise(params.accounting.shards)?;
     // Before the first ring: before Linux 5.12 its memory counts against this limit.
     if let Err(error) = disk::raise_memlock() {
         tracing::warn!("the limit on locked memory could not be raised: {error}");
     }
+    place::check(&params.data_dir, new_ledger)?;
     own_dir(&params.data_dir)?;
     private_dir(&params.data_dir.join("ledger"))?;
     let keys = Keys::open(&params.data_dir.join("keys"))?;
@@ -48,14 +50,15 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     let seed = keys.secret("checkpoint.key")?;
     let signer = ledger::NoteSigner::new(&params.ledger.origin, &seed)?;
     let vkey = signer.verifier().to_string();
-    token::tell_log_key(&keys, &vkey)?;
-    drop(keys);
     let registries = Registries::default();
     let telemetry = LedgerTelemetry::register(&registries.ledger)?;
     let observer = Box::new(TelemetryObserver(telemetry.clone()));
     let placement =
         plan(&cores(), Wanted { shards: params.accounting.shards, committer: params.ledger.core });
     let role = LedgerRole::start(&ledger_params(params, &placement), &birth()?, signer, observer)?;
+    // Once there is a ledger: `place` takes this key for the sign of one.
+    token::tell_log_key(&keys, &vkey)?;
+    drop(keys);
     let storage = storage::opened(&role.report, params.ledger.storage.direct);
     telemetry.storage(&storage);
     let accounting = AccountingTelemetry::register(&registries.accounting)?;

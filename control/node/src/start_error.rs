@@ -4,11 +4,15 @@ use std::{io::ErrorKind, net::SocketAddr};
 
 use engine::{OpenError, UsageError};
 
-use crate::keys::KeyError;
+use crate::{descriptors::TooFew, keys::KeyError, place::PlaceError};
 
 /// Why a node does not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
+    #[error("{0}")]
+    Descriptors(#[from] TooFew),
+    #[error("{0}")]
+    Place(#[from] PlaceError),
     #[error("{0}")]
     Keys(#[from] KeyError),
     #[error("{0}")]
@@ -29,6 +33,8 @@ impl StartError {
     /// The exit code of this cause.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
+            Self::Descriptors(_) => 92,
+            Self::Place(error) => error.exit_code(),
             Self::Keys(error) => error.exit_code(),
             Self::Ledger(error) => error.exit_code(),
             Self::Usage(error) => error.exit_code(),

@@ -29,6 +29,14 @@ pub enum OpenError {
         /// What is wrong.
         error: ImageError,
     },
+    /// The superblock is of another format.
+    #[error("{path}: {error}; use the build that wrote it")]
+    SuperblockFormat {
+        /// The file.
+        path: PathBuf,
+        /// Which format.
+        error: ImageError,
+    },
     /// The directory has segments and no superblock.
     #[error("{path}: there are segments and no superblock; restore the superblock from a backup")]
     SuperblockMissing {
@@ -136,7 +144,7 @@ impl OpenError {
             Self::SuperblockMissing { .. } => 81,
             Self::Rot(_) => 82,
             Self::Replay { .. } => 83,
-            Self::Format { .. } => 84,
+            Self::Format { .. } | Self::SuperblockFormat { .. } => 84,
             Self::Hash { .. } => 85,
             Self::NoDirectIo { .. } => 86,
             Self::NoSpace(_) => 87,

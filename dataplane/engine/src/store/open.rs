@@ -269,8 +269,13 @@ fn superblock(
         let [first, second] = images::read_both(&path)?;
         let blank = first.iter().chain(&second).all(|byte| *byte == 0);
         if !blank {
-            let superblock =
-                Superblock::pick(&first, &second).map_err(|error| OpenError::Superblock { path, error })?;
+            let superblock = Superblock::pick(&first, &second).map_err(|error| {
+                if matches!(error, ImageError::Newer { .. } | ImageError::Older { .. }) {
+                    OpenError::SuperblockFormat { path, error }
+                } else {
+                    OpenError::Superblock { path, error }
+                }
+            })?;
             return Ok((superblock, false));
         }
         // A first start that was killed before the superblock was written: nothing else is there.

@@ -220,14 +220,16 @@ impl UsageRole {
             unread_max: params.unread_max,
             drain_max: params.drain_max,
         };
-        let is_ring = self.report.is_ring;
-        let (told, started) = mpsc::sync_channel::<io::Result<bool>>(1);
-        self.shards.push(spawn("shard", move || run(parts, is_ring, core, &told))?);
+        let executor = if self.report.is_ring { params.executor } else { Executor::Epoll };
+        let (told, started) = mpsc::sync_channel::<io::Result<Begun>>(1);
+        self.shards.push(spawn("shard", move || run(parts, executor, core, &told))?);
         self.bells.push(Arc::clone(&bell));
         self.calls.push(calls);
         self.boards.push(board);
-        let pinned = started.recv().map_err(io::Error::other)?.map_err(UsageError::Ring)?;
-        self.report.pinned += usize::from(pinned);
+        let begun = started.recv().map_err(io::Error::other)?.map_err(UsageError::Ring)?;
+        self.report.pinned += usize::from(begun.pinned);
+        // What the shards run on is told for all of them, by the weakest.
+        self.report.is_ring &= begun.is_ring;
         Ok(Door { accepted, bell })
     }
 
@@ -290,30 +292,53 @@ fn picks_ring(executor: Executor, memlock_bytes: Option<u64>) -> Result<bool, Us
     }
 }
 
+/// What a shard's thread says when it begins.
+struct Begun {
+    pinned: bool,
+    is_ring: bool,
+}
+
 /// The body of a shard's thread; says whether everything that was counted is in the ledger.
-fn run(parts: Parts, is_ring: bool, core: Option<usize>, told: &mpsc::SyncSender<io::Result<bool>>) -> bool {
+fn run(
+    parts: Parts,
+    executor: Executor,
+    core: Option<usize>,
+    told: &mpsc::SyncSender<io::Result<Begun>>,
+) -> bool {
     let pinned = core.is_some_and(placement::pin);
     let shard = ShardLoop::new(parts);
-    let ended = if is_ring {
-        match Ring::new() {
-            Ok(ring) => {
-                // The starter waits for exactly this.
-                drop(told.send(Ok(pinned)));
-                ring.run(shard)
-            }
+    let ring = match executor {
+        Executor::Epoll => None,
+        Executor::Auto => make_ring()
+            .inspect_err(|error| {
+                tracing::warn!("a shard runs on epoll, because glommio gets no ring: {error}")
+            })
+            .ok(),
+        Executor::Ring => match make_ring() {
+            Ok(ring) => Some(ring),
             Err(error) => {
                 drop(told.send(Err(error)));
                 return false;
             }
-        }
-    } else {
-        drop(told.send(Ok(pinned)));
-        epoll_executor::run(shard)
+        },
+    };
+    // The starter waits for exactly this.
+    drop(told.send(Ok(Begun { pinned, is_ring: ring.is_some() })));
+    let ended = match ring {
+        Some(ring) => ring.run(shard),
+        None => epoll_executor::run(shard),
     };
     match ended {
         Ok(drained) => drained,
         Err(error) => fatal(FatalReason::Bug, &format!("a shard cannot wait: {error}")),
     }
+}
+
+/// glommio's executor. It panics where the kernel refuses some of what it asks for; nothing of ours
+/// is inside it then.
+fn make_ring() -> io::Result<Ring> {
+    std::panic::catch_unwind(Ring::new)
+        .unwrap_or_else(|_| Err(io::Error::other("it ended with the panic that is told above")))
 }
 
 fn spawn<T: Send + 'static>(
