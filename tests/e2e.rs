@@ -4,6 +4,7 @@
 //! has no means for says `not run: NAME: REASON`, and the test command counts it by name.
 
 mod demo;
+mod frozen;
 mod full;
 mod kills;
 mod operators;

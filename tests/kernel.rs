@@ -4,6 +4,7 @@
 //! capture, and the test command counts it by name.
 
 mod allocation;
+mod backing;
 mod commit_allocation;
 pub(crate) mod denied;
 mod failing;

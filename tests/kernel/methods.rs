@@ -20,8 +20,8 @@ use super::role::{declined, fund, paid, pay, pay_together, start_with, until};
 /// Payments that are asked for at once: more than frames are in flight, so that flushes are shared.
 const TOGETHER: u64 = 48;
 
-/// Pays until a payment is not taken. How many were.
-fn pay_until_poisoned(role: &LedgerRole, round: &str) -> i128 {
+/// Pays until a payment is not taken, or there will be no such. How many were.
+fn pay_until_poisoned(role: &LedgerRole, round: &str, gave_up: &AtomicBool) -> i128 {
     let mut paid = 0;
     loop {
         let outcome = pay(role, &format!("{round}-{paid}"));
@@ -30,6 +30,9 @@ fn pay_until_poisoned(role: &LedgerRole, round: &str) -> i128 {
             return paid;
         }
         paid += 1;
+        if gave_up.load(Ordering::Acquire) {
+            return paid;
+        }
     }
 }
 
@@ -44,8 +47,16 @@ fn check_lost_and_found(image: &Image, io: Io, commit: CommitMethod) -> Result<(
     for round in 0..3 {
         pay_together(&role, &format!("together-{round}"), TOGETHER);
     }
-    image.shut_down()?;
-    answered += pay_until_poisoned(&role, "lost");
+    // While it pays.
+    let gave_up = AtomicBool::new(false);
+    let (shut, more) = std::thread::scope(|scope| {
+        let shutting =
+            scope.spawn(|| image.shut_down().inspect_err(|_| gave_up.store(true, Ordering::Release)));
+        let paid = pay_until_poisoned(&role, "lost", &gave_up);
+        (shutting.join().expect("it does not panic"), paid)
+    });
+    shut?;
+    answered += more;
     assert!(!role.stop(), "what was in flight has an open fate");
 
     until("the file system is free and mounted again", || image.remount().ok());
