@@ -21,6 +21,7 @@ mod decision;
 mod error;
 mod hash;
 mod head;
+mod history;
 mod index;
 mod keys;
 mod leaf;
@@ -44,6 +45,11 @@ pub use decision::{Decision, Postings, SliceDecision};
 pub use error::{Effect, Error};
 pub use hash::{Hash, HashKind};
 pub use head::{TreeHead, open_checkpoint, sign_checkpoint};
+pub use history::{
+    Blocks, HISTORY_BLOCK_BYTES, HistoryBlock, HistoryKey, HistoryRow, LookupError, MERGED_AT_ONCE,
+    MergeError, Place, RUN_ROWS, RUNS_MAX, RunBuilder, RunEnd, RunError, RunHeader, RunName, RunReader,
+    RunRows, decode_block, due, history_rows, merge,
+};
 pub use keys::{KEY_RETENTION_MILLIS, KeyView};
 pub use leaf::{LeafData, OpenedSide, Which, leaf_data, record_leaf_hash, slice_leaf_data};
 pub use leaf_fields::{LeafFields, LeafSides};
