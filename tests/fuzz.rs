@@ -9,6 +9,7 @@
 mod canary;
 mod capabilities;
 mod harness;
+mod history;
 mod http;
 mod journal;
 mod ledger;

@@ -8,7 +8,9 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use disk::DiskError;
-use journal::{Frame, FrameHeader, FrameKey, FrameNumber, Geometry, HEADER_BYTES, Position, Superblock};
+use journal::{
+    Frame, FrameHash, FrameHeader, FrameKey, FrameNumber, Geometry, HEADER_BYTES, Position, Superblock,
+};
 use ledger::{Hash, HashKind, HashSource, NoteSigner, TreeHead, sign_checkpoint, verify_consistency};
 use model::{Balance, BatchView, Nanos, Reason, RecordRef, Seq};
 use wire::{
@@ -16,6 +18,7 @@ use wire::{
     ReadAsk, ReadCall, StoredEntry,
 };
 
+mod past;
 mod slices;
 
 use crate::{
@@ -24,6 +27,7 @@ use crate::{
     derived::DerivedError,
     feed::{FedFrame, FeedLine, News},
     frame_index::IndexError,
+    history::{Behind, History},
     source::Inlet,
     status_board::StatusBoard,
     store::{Places, Replay, ReplayError, Segments, write_checkpoint},
@@ -39,6 +43,8 @@ enum FollowError {
     Disk(#[from] DiskError),
     #[error("{0}")]
     Derived(#[from] DerivedError),
+    #[error("{0}")]
+    Behind(#[from] Behind),
     #[error("the journal has no frame {frame} at {position}, though it is durable: {detail}")]
     Missing { frame: u64, position: Position, detail: String },
     #[error("entry {seq} cannot be read at {position}: {detail}")]
@@ -59,6 +65,7 @@ pub(crate) struct Follower {
     pub(crate) board: Arc<StatusBoard>,
     pub(crate) signer: NoteSigner,
     pub(crate) checkpointer: Option<Checkpointer>,
+    pub(crate) history: History,
     pub(crate) state: Following,
 }
 
@@ -96,6 +103,7 @@ impl Follower {
         }
         // It may be in the middle of one, and there is one writer of checkpoints at a time.
         drop(self.checkpointer.take());
+        self.history.stop();
         if let Err(error) = self.write_checkpoint() {
             tracing::error!("checkpoint not written, the next start replays more: {error}");
         }
@@ -167,8 +175,16 @@ impl Follower {
             assert_eq!(parsed.header.position, position);
             let taken = self.replay.take_frame(&parsed.header, parsed.hash, payload, frame_bytes, &leaves);
             self.must_follow(taken);
+            self.remember(&parsed.header, parsed.hash);
         }
         self.feed.give_back(buffer, leaves);
+    }
+
+    /// The history gets what the frame that was just taken changed.
+    fn remember(&mut self, header: &FrameHeader, hash: FrameHash) {
+        if let Some(rows) = &mut self.replay.rows {
+            self.history.take(header, hash, rows);
+        }
     }
 
     /// Durable entries that the rules or the tree contradict are a defect, and it does not mend itself.
@@ -224,6 +240,7 @@ impl Follower {
                         Ok(frame) if self.follows(&frame) => {
                             let taken = self.replay.take(&frame);
                             self.must_follow(taken);
+                            self.remember(&frame.header, frame.hash);
                             return Ok(());
                         }
                         Ok(_) => detail.push_str("another frame; "),
@@ -299,6 +316,7 @@ impl Follower {
         }
         match self.find(call) {
             Ok(found) => found,
+            Err(FollowError::Behind(_)) => Some(Found::Behind),
             Err(error) => {
                 tracing::warn!("a question to the reader has no answer: {error}");
                 if let FollowError::Derived(DerivedError::Index(IndexError::Damaged(_))) = error {
@@ -319,6 +337,10 @@ impl Follower {
         let size = self.replay.tree.size();
         let found = match &call.ask {
             ReadAsk::Account(name, asset) => Found::Account(self.account(*name, *asset)),
+            ReadAsk::AccountAt(name, asset, at) => self.account_at(*name, *asset, *at)?,
+            ReadAsk::AccountEntries { account, asset, from, limit } => {
+                self.account_entries(*account, *asset, *from, *limit)?
+            }
             ReadAsk::Entry(seq) => {
                 if !self.reaches(*seq) {
                     return Ok(Some(Found::Refused(self.unreadable())));

@@ -258,6 +258,15 @@ impl FrameIndex {
         Ok(low)
     }
 
+    /// The last frame of `at` or earlier.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn last_at(&self, at: Timestamp) -> Result<Option<FrameRow>, IndexError> {
+        let after = self.first_at(Timestamp(at.0.saturating_add(1)))?;
+        after.checked_sub(1).map_or(Ok(None), |last| self.row(last))
+    }
+
     /// The first `most` frames that carry slices, among `looked_at` frames from number `from` on, and
     /// the last frame that was looked at, unless it is the last of all.
     ///
@@ -333,6 +342,8 @@ mod tests {
             let found = index.find(Seq(seq)).unwrap().map(|(_, row)| row.first_seq.0);
             assert_eq!(found, expected, "seq {seq}");
         }
+        let last_at = |at| index.last_at(Timestamp(at)).unwrap().map(|row| row.first_seq.0);
+        assert_eq!([0, 1, 6, 7, 99].map(last_at), [None, Some(1), Some(2), Some(7), Some(7)]);
         assert_eq!([0, 2, 3, 8].map(|at| index.first_at(Timestamp(at)).unwrap()), [0, 1, 2, 3]);
         for (from, looked_at, found, last) in [
             (0, 9, vec![row(7, 3)], None),

@@ -15,7 +15,7 @@ use std::{
 
 use disk::{AlignedBuf, Backend, BackendReport, BufferPool, BuffersReport, CommitMethod, Io, RingOptions};
 use journal::{Committer, HEADER_BYTES, IMAGE_BYTES, Identity, Membership, Start};
-use model::{Nanos, limits::FRAME_BYTES_MAX};
+use model::{Nanos, Seq, limits::FRAME_BYTES_MAX};
 use wire::{Answer, Call, ReadAnswer, ReadCall};
 
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     commit_loop::{CommitLoop, CommitObserver, Run},
     feed::{FEED, FeedLine},
     follower::{Follower, Following},
+    history::History,
     intake::{Intake, LaneKind},
     ledger_time::LedgerTime,
     pipeline::Pipeline,
@@ -209,7 +210,7 @@ fn follower(
 ) -> Result<Follower, OpenError> {
     let places = Places { root: params.store.directory.clone() };
     let segments = Segments::open(&places.segments(), params.store.direct)?;
-    let replay = store.replay.take().expect("a store is opened with its state");
+    let mut replay = store.replay.take().expect("a store is opened with its state");
     let recipe = Recipe {
         params: params.store.clone(),
         places: places.clone(),
@@ -218,7 +219,10 @@ fn follower(
     };
     // Where the last checkpoint is far behind, because a kill came first, one is due at once.
     let (entries, frame) = (store.report.checkpoint_entries, store.report.checkpoint);
-    let checkpointer = Checkpointer::start(recipe, entries, frame)?;
+    let checkpointer = Checkpointer::start(recipe.clone(), entries, frame)?;
+    // What was replayed comes from the journal, beside the reader: a start is not slower by it.
+    let history = History::start(recipe, Seq(replay.tree.size()))?;
+    replay.rows = Some(Vec::new());
     Ok(Follower {
         replay,
         superblock: store.superblock.clone(),
@@ -232,6 +236,7 @@ fn follower(
         board: Arc::clone(board),
         signer,
         checkpointer: Some(checkpointer),
+        history,
         state: Following::new(&store.slot),
     })
 }

@@ -14,6 +14,7 @@ mod fatal;
 mod feed;
 mod follower;
 mod frame_index;
+mod history;
 mod intake;
 mod ledger_role;
 mod ledger_time;

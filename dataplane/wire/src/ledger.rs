@@ -106,6 +106,34 @@ pub struct AccountState {
     pub as_of: Timestamp,
 }
 
+/// How an account stood in the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountThen {
+    /// Whose.
+    pub account: AccountId,
+    /// Of what.
+    pub asset: Asset,
+    /// Credits less debits.
+    pub balance: Balance,
+    /// Reserved by holds.
+    pub held: u128,
+    /// Accepted entries that had changed it.
+    pub account_seq: u64,
+    /// The last entry at or before the moment that was asked for; zero if there was none.
+    pub as_of_seq: Seq,
+    /// Ledger time of that entry.
+    pub as_of: Timestamp,
+}
+
+/// Entries that changed an account.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct AccountPage {
+    /// In the order of the account's sequence.
+    pub entries: Vec<StoredEntry>,
+    /// The account's sequence that the next page begins with; `None` if there is no later entry.
+    pub next: Option<u64>,
+}
+
 /// An entry found again, with the names of its accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredEntry {

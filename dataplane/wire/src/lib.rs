@@ -11,7 +11,9 @@ mod read;
 pub mod usage;
 
 pub use ledger::{
-    AccountState, Answer, Ask, Call, CallId, Checkpoint, Committed, EntryProof, Group, Health,
-    InclusionProof, Root, Status, StoredEntry,
+    AccountPage, AccountState, AccountThen, Answer, Ask, Call, CallId, Checkpoint, Committed, EntryProof,
+    Group, Health, InclusionProof, Root, Status, StoredEntry,
 };
-pub use read::{Found, ROOTS_MAX, ReadAnswer, ReadAsk, ReadCall, SLICE_PAGE_BYTES, SlicePage};
+pub use read::{
+    ACCOUNT_ENTRIES_MAX, At, Found, ROOTS_MAX, ReadAnswer, ReadAsk, ReadCall, SLICE_PAGE_BYTES, SlicePage,
+};

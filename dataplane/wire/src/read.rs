@@ -2,10 +2,14 @@
 
 use model::{AccountName, Asset, Reason, Seq, Slice, Timestamp};
 
-use crate::{AccountState, CallId, Checkpoint, EntryProof, InclusionProof, Root, StoredEntry};
+use crate::{
+    AccountPage, AccountState, AccountThen, CallId, Checkpoint, EntryProof, InclusionProof, Root, StoredEntry,
+};
 
 /// Roots of one answer at most.
 pub const ROOTS_MAX: usize = 1_000;
+/// Entries of one page of an account at most.
+pub const ACCOUNT_ENTRIES_MAX: usize = 200;
 /// Bytes of slice bodies after which a page of slices is full.
 pub const SLICE_PAGE_BYTES: usize = 4 << 20;
 
@@ -18,11 +22,33 @@ pub struct ReadCall {
     pub ask: ReadAsk,
 }
 
+/// A moment of the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// After this entry.
+    Seq(Seq),
+    /// At this ledger time.
+    Time(Timestamp),
+}
+
 /// One question about durable state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadAsk {
     /// How an account stands.
     Account(AccountName, Asset),
+    /// How an account stood after the last entry at or before a moment.
+    AccountAt(AccountName, Asset, At),
+    /// The entries that changed an account, in the order of its sequence, a page at a time.
+    AccountEntries {
+        /// Whose.
+        account: AccountName,
+        /// Of what.
+        asset: Asset,
+        /// The first sequence of the account that is wanted, from 1.
+        from: u64,
+        /// How many, and at most `ACCOUNT_ENTRIES_MAX`.
+        limit: usize,
+    },
     /// The entry with this number.
     Entry(Seq),
     /// The entry with its proof up to the newest checkpoint. Waits for one that covers it.
@@ -74,6 +100,10 @@ pub struct ReadAnswer {
 pub enum Found {
     /// The account; of a name that was never opened, an empty one with sequence zero is `None`.
     Account(Option<AccountState>),
+    /// How the account stood; `None` of a name that was never opened.
+    AccountThen(Option<AccountThen>),
+    /// Entries of the account; `None` of a name that was never opened.
+    AccountEntries(Option<AccountPage>),
     /// The entry.
     Entry(Option<Box<StoredEntry>>),
     /// The entry with its proof.
@@ -88,6 +118,8 @@ pub enum Found {
     Consistency(Option<Vec<[u8; 32]>>),
     /// Slices.
     Slices(SlicePage),
+    /// What the answer needs is being read from the journal again: it will be there.
+    Behind,
     /// No answer can be given, and why.
     Refused(Reason),
 }

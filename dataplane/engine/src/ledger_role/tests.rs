@@ -13,6 +13,8 @@ use disk::Direct;
 use super::*;
 use crate::commit_loop::NoObserver;
 
+mod history;
+
 /// A directory that is gone when the test is over.
 struct Scratch(PathBuf);
 

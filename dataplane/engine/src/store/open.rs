@@ -131,6 +131,10 @@ impl Places {
     pub(crate) fn derived(&self) -> PathBuf {
         self.root.join("derived")
     }
+
+    pub(crate) fn history(&self) -> PathBuf {
+        self.root.join("history")
+    }
 }
 
 /// Opens the data directory, making the ledger if there is none.

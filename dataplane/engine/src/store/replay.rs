@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use disk::DiskError;
 use journal::{Checkpoint, Frame, FrameHash, FrameHeader, FrameKey, FrameNumber, Position, Superblock};
-use ledger::{Hash, HashKind, LOOKED_UP_AT_ONCE, Ledger, Tree};
+use ledger::{Hash, HashKind, HistoryRow, LOOKED_UP_AT_ONCE, Ledger, Tree, history_rows};
 use model::{BatchError, BatchView, RecordRef, Seq, Timestamp};
 
 use super::{
@@ -68,6 +68,8 @@ pub struct Replay {
     pub(crate) derived: Derived,
     /// The last frame.
     pub(crate) last: Option<LastFrame>,
+    /// Rows of the history of what is taken, for whoever wants them; none are gathered at a start.
+    pub(crate) rows: Option<Vec<HistoryRow>>,
     hash: HashKind,
     unflushed: u64,
     hints: Hints,
@@ -109,7 +111,16 @@ impl Replay {
                 Wanted::All => Derived::empty(&directory, hash, superblock.ledger)?,
             };
             let (ledger, tree) = (Ledger::new(rules), Tree::new(hash));
-            return Ok(Some(Self { ledger, tree, derived, last: None, hash, unflushed: 0, hints }));
+            return Ok(Some(Self {
+                ledger,
+                tree,
+                derived,
+                last: None,
+                rows: None,
+                hash,
+                unflushed: 0,
+                hints,
+            }));
         };
         let derived = match wanted {
             Wanted::State => Some(Derived::absent()),
@@ -138,7 +149,7 @@ impl Replay {
             frame_bytes: 0,
             at: ledger.at(),
         };
-        Ok(Some(Self { ledger, tree, derived, last: Some(last), hash, unflushed: 0, hints }))
+        Ok(Some(Self { ledger, tree, derived, last: Some(last), rows: None, hash, unflushed: 0, hints }))
     }
 
     /// Takes the next frame: every record through the rules, every leaf into the tree.
@@ -232,7 +243,7 @@ impl Replay {
             return Err(ReplayError::Root { size: header.tree_size });
         }
         let has_slices = match &batch {
-            Some(batch) => apply(&mut self.ledger, batch)?,
+            Some(batch) => apply(&mut self.ledger, batch, self.rows.as_mut())?,
             None => false,
         };
         self.tree = tree;
@@ -266,13 +277,21 @@ impl Replay {
     }
 }
 
-/// Applies all records of a frame and says whether there are slices among them.
-pub(super) fn apply(ledger: &mut Ledger, batch: &BatchView<'_>) -> Result<bool, ReplayError> {
+/// Applies all records of a frame and says whether there are slices among them; `rows` gets what they
+/// are in the history.
+pub(super) fn apply(
+    ledger: &mut Ledger,
+    batch: &BatchView<'_>,
+    mut rows: Option<&mut Vec<HistoryRow>>,
+) -> Result<bool, ReplayError> {
     let mut has_slices = false;
     let mut some = Vec::with_capacity(LOOKED_UP_AT_ONCE);
     for record in batch.iter() {
         let record = record?;
         has_slices |= matches!(record, RecordRef::Slice(..));
+        if let (Some(rows), RecordRef::Posting(posting)) = (&mut rows, &record) {
+            rows.extend(history_rows(posting));
+        }
         some.push(record);
         if some.len() == LOOKED_UP_AT_ONCE {
             ledger.apply_records(&some)?;

@@ -32,7 +32,7 @@ impl Twin {
         let replay = move || {
             copy.expect(expected, disk::advise_huge_pages);
             for payload in waiting {
-                replay::apply(&mut copy, &BatchView::parse(&payload).ok()?).ok()?;
+                replay::apply(&mut copy, &BatchView::parse(&payload).ok()?, None).ok()?;
             }
             Some(copy)
         };
