@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use axum::extract::{Path, rejection::PathRejection};
-use model::{AccountName, Asset};
+use model::{AccountName, Asset, Seq, Timestamp};
+use wire::At;
 
 use wallet::Code;
 
@@ -51,6 +52,18 @@ impl Query {
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
         let parse = |text: &str| text.parse().map_err(|_| bad(format!("{name} is not a whole number")));
         self.text(name).map(parse).transpose()
+    }
+
+    /// The value of `name` as a moment of the past, if it is given: an entry's number, or a time.
+    pub(crate) fn moment(&self, name: &str) -> Result<Option<At>, Refusal> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        if let Some(time) = Timestamp::parse(text) {
+            return Ok(Some(At::Time(time)));
+        }
+        let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let seq = text.parse().ok().filter(|_| plain);
+        let wrong = || bad(format!("{name} is an entry's number, or an RFC 3339 time in UTC"));
+        Ok(Some(At::Seq(Seq(seq.ok_or_else(wrong)?))))
     }
 
     /// The asset that is meant.
@@ -110,6 +123,18 @@ mod tests {
         for bad in ["x=1", "limit=1&limit=2", "limit=%zz", "limit=%f", "limit=%+f", "limit=%ff"] {
             let parsed = Query::parse(Some(bad), &["limit"]).map(|_| ());
             assert_eq!(parsed.unwrap_err().code(), Code::BadRequest, "{bad}");
+        }
+        for (text, expected) in [
+            ("at=7", At::Seq(Seq(7))),
+            ("at=1970-01-01T00:00:01Z", At::Time(Timestamp::from_millis(1_000))),
+            ("at=1970-01-01T00%3A00%3A01.5Z", At::Time(Timestamp::from_millis(1_500))),
+        ] {
+            let query = Query::parse(Some(text), &["at"]).unwrap();
+            assert_eq!(query.moment("at").unwrap(), Some(expected), "{text}");
+        }
+        for bad in ["at=", "at=-1", "at=%2B1", "at=1970-01-01", "at=18446744073709551616"] {
+            let query = Query::parse(Some(bad), &["at"]).unwrap();
+            assert_eq!(query.moment("at").unwrap_err().code(), Code::BadRequest, "{bad}");
         }
         for bad in ["limit=-1", "limit=1.5", "limit=", "limit=+1", "limit=99999999999999999999"] {
             let query = Query::parse(Some(bad), &["limit"]).unwrap();

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use model::{AccountName, Asset, Seq, TxId};
-use wire::{AccountState, Checkpoint, EntryProof, Found, InclusionProof, ReadAsk, Root, StoredEntry};
+use wire::{
+    AccountPage, AccountState, AccountThen, At, Checkpoint, EntryProof, Found, InclusionProof, ReadAsk, Root,
+    StoredEntry,
+};
 
 use wallet::Code;
 
@@ -21,6 +24,9 @@ macro_rules! found {
     ($self:ident, $ask:expr, $variant:path) => {
         match $self.port.read($ask, $self.patience).await.map_err(Refusal::of_read)? {
             $variant(found) => Ok(found),
+            Found::Behind => {
+                Err(Refusal::new(Code::Degraded, "what this needs is being read from the journal again"))
+            }
             Found::Refused(reason) => Err(Refusal::of_reason(reason)),
             other => Err(Refusal::defect(format!("the reader answered another question: {other:?}"))),
         }
@@ -38,6 +44,25 @@ impl Reader {
         asset: Asset,
     ) -> Result<Option<AccountState>, Refusal> {
         found!(self, ReadAsk::Account(account, asset), Found::Account)
+    }
+
+    pub(crate) async fn account_at(
+        &self,
+        account: AccountName,
+        asset: Asset,
+        at: At,
+    ) -> Result<Option<AccountThen>, Refusal> {
+        found!(self, ReadAsk::AccountAt(account, asset, at), Found::AccountThen)
+    }
+
+    pub(crate) async fn account_entries(
+        &self,
+        account: AccountName,
+        asset: Asset,
+        from: u64,
+        limit: usize,
+    ) -> Result<Option<AccountPage>, Refusal> {
+        found!(self, ReadAsk::AccountEntries { account, asset, from, limit }, Found::AccountEntries)
     }
 
     pub(crate) async fn entry(&self, seq: Seq) -> Result<Option<Box<StoredEntry>>, Refusal> {

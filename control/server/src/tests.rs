@@ -4,6 +4,7 @@ mod bad_input;
 mod bed;
 mod desk;
 mod money;
+mod past;
 mod roles;
 mod socket;
 mod usage;

@@ -17,10 +17,10 @@ use axum::{
 use caps::{Action, Capability};
 use model::{AccountName, Kind, Outcome, TxId};
 use wallet::{
-    BalanceAnswer, BodyError, Code, IdempotencyKey, Intent, Problem, ProofDocument, ProofError, Render,
-    SequenceAnswer, Surface, Visible, money_answer,
+    BalanceAnswer, BodyError, Code, EntriesAnswer, IdempotencyKey, Intent, Problem, ProofDocument,
+    ProofError, Render, SequenceAnswer, Surface, Visible, money_answer,
 };
-use wire::{Ask, Group, StoredEntry};
+use wire::{ACCOUNT_ENTRIES_MAX, Ask, Group, StoredEntry};
 
 use crate::{
     MoneyParts, Refusal,
@@ -32,6 +32,8 @@ use crate::{
     tlog_proof::tlog_proof,
 };
 
+/// Entries of one page where no limit is given.
+const ENTRIES_DEFAULT: u64 = 50;
 /// The header that names a write.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -45,7 +47,7 @@ pub fn wallet_router(parts: MoneyParts) -> Router {
         .route("/v1/balance", get(balance))
         .route("/v1/tx/{txid}", get(transaction))
         .route("/v1/tx/{txid}/proof", get(proof))
-        .route("/v1/accounts/{*rest}", get(sequence))
+        .route("/v1/accounts/{*rest}", get(of_account))
         .with_state(Arc::new(parts))
 }
 
@@ -132,30 +134,55 @@ async fn balance(
 ) -> Answer {
     let capability = parts.bearer(&headers)?;
     let query = Query::parse(query.as_deref(), &["account", "asset", "at"])?;
-    if query.text("at").is_some() {
-        return Err(Refusal::new(Code::BadRequest, "balances of the past (at) are not in this version"));
-    }
     let (name, asset) = (account(query.required("account")?)?, query.asset()?);
+    let moment = query.moment("at")?;
     require(&capability, Action::WalletRead, &name)?;
+    if let Some(at) = moment {
+        let then = parts.reader().account_at(name, asset, at).await?.ok_or_else(no_account)?;
+        return Ok(json_text(BalanceAnswer::of_past(name, &then, parts.clock.now()).to_json()));
+    }
     let state = parts.reader().account(name, asset).await?.ok_or_else(no_account)?;
     Ok(json_text(BalanceAnswer::new(name, &state, parts.clock.now()).to_json()))
 }
 
-/// `GET /v1/accounts/{id}/sequence`. An account's name may hold slashes, so the route takes the
-/// rest of the path and the last part of it tells what is asked.
-async fn sequence(
+/// `GET /v1/accounts/{id}/..`. An account's name may hold slashes, so the route takes the rest of
+/// the path and the last part of it tells what is asked.
+async fn of_account(
     State(parts): State<Arc<MoneyParts>>,
     rest: Part,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
     let rest = part(rest)?;
-    let Some(name) = rest.strip_suffix("/sequence") else {
-        return Err(Refusal::new(Code::NotFound, "of an account, this version has /sequence only"));
-    };
-    let capability = parts.bearer(&headers)?;
+    match rest.rsplit_once('/') {
+        Some((name, "sequence")) => sequence(&parts, name, query.as_deref(), &headers).await,
+        Some((name, "entries")) => entries(&parts, name, query.as_deref(), &headers).await,
+        Some(_) | None => {
+            Err(Refusal::new(Code::NotFound, "of an account, this version has /sequence and /entries"))
+        }
+    }
+}
+
+async fn entries(parts: &MoneyParts, name: &str, query: Option<&str>, headers: &HeaderMap) -> Answer {
+    let capability = parts.bearer(headers)?;
     let name = account(name)?;
-    let asset = Query::parse(query.as_deref(), &["asset"])?.asset()?;
+    let query = Query::parse(query, &["asset", "from", "limit"])?;
+    let (asset, from) = (query.asset()?, query.number("from")?.unwrap_or(1));
+    let limit = usize::try_from(query.number("limit")?.unwrap_or(ENTRIES_DEFAULT)).unwrap_or(usize::MAX);
+    if limit == 0 || limit > ACCOUNT_ENTRIES_MAX {
+        return Err(Refusal::new(Code::BadRequest, format!("limit is 1 to {ACCOUNT_ENTRIES_MAX}")));
+    }
+    require(&capability, Action::WalletRead, &name)?;
+    let page = parts.reader().account_entries(name, asset, from, limit).await?.ok_or_else(no_account)?;
+    let incarnation = parts.ledger.status().incarnation;
+    let may_see = |other: &AccountName| capability.allows_account(other);
+    Ok(json_text(EntriesAnswer::new(name, asset, &page, incarnation, may_see).to_json()))
+}
+
+async fn sequence(parts: &MoneyParts, name: &str, query: Option<&str>, headers: &HeaderMap) -> Answer {
+    let capability = parts.bearer(headers)?;
+    let name = account(name)?;
+    let asset = Query::parse(query, &["asset"])?.asset()?;
     require(&capability, Action::WalletRead, &name)?;
     let state = parts.reader().account(name, asset).await?.ok_or_else(no_account)?;
     Ok(json_text(SequenceAnswer::new(name, &state).to_json()))

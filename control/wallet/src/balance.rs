@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use model::{AccountName, Asset, Timestamp};
 use serde::Serialize;
-use wire::AccountState;
+use wire::{AccountState, AccountThen};
 
 use crate::form;
 
@@ -55,6 +55,26 @@ impl BalanceAnswer {
             as_of: state.as_of,
             as_of_seq: state.as_of_seq.0,
             stale_ms: now.since(state.as_of).as_millis(),
+        }
+    }
+
+    /// The answer for `account` as it stood in the past.
+    ///
+    /// # Panics
+    /// If the state is another account's.
+    #[must_use]
+    pub fn of_past(account: AccountName, then: &AccountThen, now: Timestamp) -> Self {
+        assert_eq!(account.id(), then.account, "the state is of the account that was asked for");
+        Self {
+            account,
+            asset: then.asset,
+            amount_minor: then.balance.units(),
+            held_minor: then.held,
+            available_minor: then.balance.available(then.held),
+            account_seq: then.account_seq,
+            as_of: then.as_of,
+            as_of_seq: then.as_of_seq.0,
+            stale_ms: now.since(then.as_of).as_millis(),
         }
     }
 

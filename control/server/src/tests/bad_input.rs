@@ -208,7 +208,15 @@ async fn reads_show_an_account_to_its_own_bearer_only() {
         (&format!("/v1/tx/{txid}/proof"), "not_found"),
         ("/v1/balance?account=cat&asset=ron", "not_found"),
         ("/v1/balance?asset=ron", "bad_request"),
-        ("/v1/balance?account=cat&at=7", "bad_request"),
+        ("/v1/balance?account=ann&at=7", "forbidden"),
+        ("/v1/balance?account=cat&at=7", "not_found"),
+        ("/v1/balance?account=cat&at=-7", "bad_request"),
+        ("/v1/balance?account=cat&at=yesterday", "bad_request"),
+        ("/v1/accounts/ann/entries", "forbidden"),
+        ("/v1/accounts/cat/entries?limit=0", "bad_request"),
+        ("/v1/accounts/cat/entries?limit=201", "bad_request"),
+        ("/v1/accounts/cat/entries?since=1", "bad_request"),
+        ("/v1/accounts/cat", "not_found"),
         ("/v1/accounts/cat/entries", "not_found"),
     ] {
         assert_eq!(bed.get(&bed.wallet, path).await.code(), code, "{path}");

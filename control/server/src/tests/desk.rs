@@ -6,10 +6,13 @@ use std::{
 };
 
 use ledger::{Decision, HashKind, Ledger, Params, Tree, leaf_data};
-use model::{Declined, Incarnation, LedgerId, Outcome, Posting, Reason, Request, Seq, Timestamp};
+use model::{
+    AccountName, Asset, Declined, Incarnation, LedgerId, Outcome, Posting, Reason, Request, Seq, Side,
+    Timestamp,
+};
 use wire::{
-    AccountState, Answer, Ask, CallId, Checkpoint, Committed, EntryProof, Found, InclusionProof, ReadAsk,
-    Root, Status, StoredEntry,
+    AccountPage, AccountState, AccountThen, Answer, Ask, At, CallId, Checkpoint, Committed, EntryProof,
+    Found, InclusionProof, ReadAsk, Root, Status, StoredEntry,
 };
 
 use crate::{LedgerPort, PortError, Promise};
@@ -106,6 +109,50 @@ impl Books {
         })
     }
 
+    /// The sides of this account, in order, each with its entry.
+    fn sides(&self, account: &AccountName, asset: Asset) -> Vec<(Side, StoredEntry)> {
+        let stored = (1..=self.tree.size()).filter_map(|seq| self.stored(Seq(seq)));
+        let sides = stored.flat_map(|entry| {
+            let moved = entry.posting.head.reason.is_none() && entry.posting.asset == asset;
+            let sides = [entry.posting.debit, entry.posting.credit];
+            sides.into_iter().filter(move |_| moved).map(move |side| (side, entry))
+        });
+        sides.filter(|(side, _)| side.account == account.id()).collect()
+    }
+
+    fn then(&self, account: &AccountName, asset: Asset, at: At) -> Option<AccountThen> {
+        self.ledger.name(account.id())?;
+        let seq = match at {
+            At::Seq(seq) => seq.min(Seq(self.tree.size())),
+            At::Time(time) => {
+                if time < self.at {
+                    Seq::ZERO
+                } else {
+                    Seq(self.tree.size())
+                }
+            }
+        };
+        let sides = self.sides(account, asset).into_iter();
+        let last = sides.take_while(|(_, entry)| entry.posting.head.seq <= seq).last();
+        let side = last.map_or(Side::NONE, |(side, _)| side);
+        Some(AccountThen {
+            account: account.id(),
+            asset,
+            balance: side.balance,
+            held: side.held,
+            account_seq: side.seq,
+            as_of_seq: seq,
+            as_of: self.at,
+        })
+    }
+
+    fn page(&self, account: &AccountName, asset: Asset, from: u64, limit: usize) -> Option<AccountPage> {
+        self.ledger.name(account.id())?;
+        let mut sides = self.sides(account, asset).into_iter().filter(|(side, _)| side.seq >= from);
+        let entries = sides.by_ref().take(limit).map(|(_, entry)| entry).collect();
+        Some(AccountPage { entries, next: sides.next().map(|(side, _)| side.seq) })
+    }
+
     fn inclusion(&self, seq: Seq, size: Option<u64>) -> Option<InclusionProof> {
         let size = size.unwrap_or(self.tree.size());
         let index = usize::try_from(seq.leaf_index()?).unwrap();
@@ -133,6 +180,13 @@ impl Books {
                     as_of_seq: Seq(self.tree.size()),
                     as_of: self.at,
                 }))
+            }
+            ReadAsk::AccountAt(..) | ReadAsk::AccountEntries { .. } if self.mood == Mood::Lagging => {
+                Found::Behind
+            }
+            ReadAsk::AccountAt(name, asset, at) => Found::AccountThen(self.then(&name, asset, at)),
+            ReadAsk::AccountEntries { account, asset, from, limit } => {
+                Found::AccountEntries(self.page(&account, asset, from, limit))
             }
             ReadAsk::Entry(seq) if self.mood == Mood::Lagging => {
                 assert!(self.stored(seq).is_some());

@@ -100,7 +100,7 @@ fn pay(role: &LedgerRole, told: &mut Told, round: usize) {
     told.hear(&ask(role, transfers));
 }
 
-fn runs(directory: &Path) -> Vec<std::path::PathBuf> {
+fn runs(directory: &Path) -> Vec<PathBuf> {
     let names = fs::read_dir(directory.join("history")).unwrap().map(|entry| entry.unwrap().path());
     let mut runs: Vec<_> = names.filter(|path| path.extension().is_some_and(|of| of == "run")).collect();
     runs.sort();
