@@ -9,6 +9,7 @@ mod full;
 mod kills;
 mod operators;
 mod operators_ctl;
+mod past;
 mod payers;
 mod places;
 mod preparing;

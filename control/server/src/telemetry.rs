@@ -100,7 +100,7 @@ impl LedgerTelemetry {
             derived_lost: gauge(
                 registry,
                 "ledger_derived_lost",
-                "1 while tiles and frame index are not there, until a restart derives them",
+                "1 while tiles and frame index are not there, until they are derived anew",
             )?,
             storage,
             registered_buffers: gauge(

@@ -26,8 +26,8 @@ const RETRY_AFTER: Nanos = Nanos::from_secs(1);
 /// Why a lookup has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DerivedError {
-    /// They are damaged or were given up; the next start derives them anew.
-    #[error("tiles and frame index are not there until the next start derives them anew")]
+    /// They are damaged or were given up, and are derived anew.
+    #[error("tiles and frame index are not there until they are derived anew")]
     Absent,
     /// The index cannot be followed.
     #[error("{0}")]
@@ -178,13 +178,14 @@ impl Derived {
         files.index.sync()
     }
 
-    /// They have proven wrong: they are not used any more, and the next start derives them anew.
+    /// They have proven wrong: they are not used any more, and are derived anew.
     pub(crate) fn give_up(&mut self, why: impl std::fmt::Display) {
         if self.files.take().is_none() {
             return;
         }
-        tracing::error!("tiles and frame index are given up, proofs and history wait for a restart: {why}");
-        // Unlinking large files stalls some disks, so that is left to the next start.
+        tracing::error!(
+            "tiles and frame index are given up and derived anew, proofs and history wait: {why}"
+        );
         if let Err(error) = directory::rename(&self.directory, &aside(&self.directory)) {
             tracing::error!("they could not be put aside: {error}");
         }

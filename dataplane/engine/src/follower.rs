@@ -11,7 +11,9 @@ use disk::DiskError;
 use journal::{
     Frame, FrameHash, FrameHeader, FrameKey, FrameNumber, Geometry, HEADER_BYTES, Position, Superblock,
 };
-use ledger::{Hash, HashKind, HashSource, NoteSigner, TreeHead, sign_checkpoint, verify_consistency};
+use ledger::{
+    Hash, HashKind, HashSource, NoteSigner, ProofError, TreeHead, sign_checkpoint, verify_consistency,
+};
 use model::{Balance, BatchView, Nanos, Reason, RecordRef, Seq};
 use wire::{
     AccountState, CallId, Checkpoint, Committed, EntryProof, Found, InclusionProof, ROOTS_MAX, ReadAnswer,
@@ -19,18 +21,20 @@ use wire::{
 };
 
 mod past;
+mod rebuild;
 mod slices;
 
 use crate::{
     bell::Bell,
-    checkpointer::Checkpointer,
+    checkpointer::{Checkpointer, Recipe},
     derived::DerivedError,
     feed::{FedFrame, FeedLine, News},
     frame_index::IndexError,
     history::{Behind, History},
+    rebuilder::Rebuilder,
     source::Inlet,
     status_board::StatusBoard,
-    store::{Places, Replay, ReplayError, Segments, write_checkpoint},
+    store::{LastFrame, Places, Replay, ReplayError, Segments, write_checkpoint},
 };
 
 /// Proofs that may wait for a checkpoint to cover their entry.
@@ -66,6 +70,10 @@ pub(crate) struct Follower {
     pub(crate) signer: NoteSigner,
     pub(crate) checkpointer: Option<Checkpointer>,
     pub(crate) history: History,
+    /// What rebuilds are made from.
+    pub(crate) recipe: Recipe,
+    /// While tiles and frame index are not there.
+    pub(crate) rebuilder: Option<Rebuilder>,
     pub(crate) state: Following,
 }
 
@@ -98,11 +106,13 @@ impl Follower {
             self.published(size, root);
         }
         while !self.state.ended {
-            self.bell.wait(Nanos::from_secs(60), || self.feed.has_news() || self.reads.is_waiting());
+            let has_work = || self.feed.has_news() || self.reads.is_waiting() || self.has_rebuilt();
+            self.bell.wait(Nanos::from_secs(60), has_work);
             self.step();
         }
         // It may be in the middle of one, and there is one writer of checkpoints at a time.
         drop(self.checkpointer.take());
+        drop(self.rebuilder.take());
         self.history.stop();
         if let Err(error) = self.write_checkpoint() {
             tracing::error!("checkpoint not written, the next start replays more: {error}");
@@ -130,6 +140,7 @@ impl Follower {
         if answered {
             self.reads.ring();
         }
+        self.take_rebuilt();
         if let (Some(checkpointer), Some(last)) = (&mut self.checkpointer, self.replay.last) {
             checkpointer.stands_at(self.replay.tree.size(), last.frame);
         }
@@ -155,12 +166,6 @@ impl Follower {
         if any {
             self.look_at_derived();
             self.publish_board();
-        }
-    }
-
-    fn look_at_derived(&self) {
-        if !self.replay.derived.is_there() {
-            self.board.set_derived_lost();
         }
     }
 
@@ -218,7 +223,24 @@ impl Follower {
     }
 
     fn read_next(&mut self) -> Result<(), FollowError> {
-        let place = match self.replay.last {
+        self.with_next(self.replay.last, |follower, frame| {
+            let taken = follower.replay.take(frame);
+            follower.must_follow(taken);
+            follower.remember(&frame.header, frame.hash);
+        })
+    }
+
+    /// Reads the frame after `last` and gives it to `take`.
+    fn with_next<T>(
+        &mut self,
+        last: Option<LastFrame>,
+        take: impl FnOnce(&mut Self, &Frame<'_>) -> T,
+    ) -> Result<T, FollowError> {
+        let next = last.map_or(FrameNumber(1), |last| last.frame.next());
+        let follows = |frame: &Frame<'_>| {
+            frame.header.frame == next && last.is_none_or(|last| last.hash == frame.header.previous)
+        };
+        let place = match last {
             None => Position::default(),
             Some(last) => {
                 let bytes =
@@ -235,14 +257,9 @@ impl Follower {
             }
             match self.read_frame(place) {
                 Ok(bytes) => {
-                    let frame = journal::open(&bytes, &self.key, self.geometry());
-                    match frame {
-                        Ok(frame) if self.follows(&frame) => {
-                            let taken = self.replay.take(&frame);
-                            self.must_follow(taken);
-                            self.remember(&frame.header, frame.hash);
-                            return Ok(());
-                        }
+                    let key = self.key.clone();
+                    match journal::open(&bytes, &key, self.geometry()) {
+                        Ok(frame) if follows(&frame) => return Ok(take(self, &frame)),
                         Ok(_) => detail.push_str("another frame; "),
                         Err(error) => detail.push_str(&format!("{error}; ")),
                     }
@@ -250,12 +267,7 @@ impl Follower {
                 Err(error) => detail.push_str(&format!("{error}; ")),
             }
         }
-        Err(FollowError::Missing { frame: self.next_frame().0, position: place, detail })
-    }
-
-    fn follows(&self, frame: &Frame<'_>) -> bool {
-        frame.header.frame == self.next_frame()
-            && self.replay.last.is_none_or(|last| last.hash == frame.header.previous)
+        Err(FollowError::Missing { frame: next.0, position: place, detail })
     }
 
     fn next_frame(&self) -> FrameNumber {
@@ -316,12 +328,12 @@ impl Follower {
         }
         match self.find(call) {
             Ok(found) => found,
-            Err(FollowError::Behind(_)) => Some(Found::Behind),
+            Err(FollowError::Behind(_) | FollowError::Derived(DerivedError::Absent)) => Some(Found::Behind),
             Err(error) => {
                 tracing::warn!("a question to the reader has no answer: {error}");
                 if let FollowError::Derived(DerivedError::Index(IndexError::Damaged(_))) = error {
-                    self.replay.derived.give_up(&error);
-                    self.look_at_derived();
+                    self.give_up(&error);
+                    return Some(Found::Behind);
                 }
                 Some(Found::Refused(self.unreadable()))
             }
@@ -355,14 +367,14 @@ impl Follower {
             ReadAsk::Inclusion { seq, size: asked } => {
                 let proof = self.inclusion(*seq, asked.unwrap_or(size))?;
                 if proof.is_none() && !self.replay.derived.is_there() {
-                    return Ok(Some(Found::Refused(self.unreadable())));
+                    return Ok(Some(Found::Behind));
                 }
                 Found::Inclusion(proof)
             }
             ReadAsk::Consistency { from, to } => {
                 let path = self.consistency(*from, *to)?;
                 if path.is_none() && !self.replay.derived.is_there() {
-                    return Ok(Some(Found::Refused(self.unreadable())));
+                    return Ok(Some(Found::Behind));
                 }
                 Found::Consistency(path)
             }
@@ -445,7 +457,7 @@ impl Follower {
             return Ok(None);
         }
         let Some(proof) = self.inclusion(seq, checkpoint.size)? else {
-            return Ok(Some(Found::Refused(Reason::Internal)));
+            return Ok(Some(Found::Behind));
         };
         Ok(Some(Found::EntryProof(Some(Box::new(EntryProof { entry, leaf_data, proof, checkpoint })))))
     }
@@ -458,7 +470,10 @@ impl Follower {
         else {
             return Ok(None);
         };
-        let Some(leaf) = tiles.node(0, index) else { return Ok(None) };
+        let Some(leaf) = tiles.node(0, index) else {
+            self.give_up(format!("the leaf of entry {seq} is not there"));
+            return Ok(None);
+        };
         let made = ledger::inclusion_path(self.hash, tiles, index, size).and_then(|path| {
             let root = ledger::root_of_inclusion(self.hash, &leaf, index, size, &path)?;
             Ok(InclusionProof { seq, leaf, size, root, path })
@@ -467,16 +482,11 @@ impl Follower {
         match made {
             Ok(proof) if known.is_none_or(|known| known == proof.root) => Ok(Some(proof)),
             Ok(_) => {
-                let why = format!("the proof of entry {seq} in the tree of {size} does not verify");
-                self.replay.derived.give_up(why);
-                self.look_at_derived();
+                self.give_up(format!("the proof of entry {seq} in the tree of {size} does not verify"));
                 Ok(None)
             }
             Err(error) => {
-                self.replay
-                    .derived
-                    .give_up(format!("no proof of entry {seq} in the tree of {size}: {error}"));
-                self.look_at_derived();
+                self.give_up(format!("no proof of entry {seq} in the tree of {size}: {error}"));
                 Ok(None)
             }
         }
@@ -488,16 +498,19 @@ impl Follower {
         if to > self.replay.tree.size() {
             return Ok(None);
         }
-        let Ok(path) = ledger::consistency_path(self.hash, &self.replay.derived, from, to) else {
-            return Ok(None);
+        let path = match ledger::consistency_path(self.hash, &self.replay.derived, from, to) {
+            Ok(path) => path,
+            Err(error @ ProofError::MissingNode { .. }) => {
+                self.give_up(error);
+                return Ok(None);
+            }
+            Err(_) => return Ok(None),
         };
         let (Some(old), Some(new)) = (self.root_at(from)?, self.root_at(to)?) else { return Ok(Some(path)) };
         match verify_consistency(self.hash, (from, &old), (to, &new), &path) {
             Ok(()) => Ok(Some(path)),
             Err(error) => {
-                let why = format!("the proof that the tree of {from} begins the tree of {to}: {error}");
-                self.replay.derived.give_up(why);
-                self.look_at_derived();
+                self.give_up(format!("the proof that the tree of {from} begins the tree of {to}: {error}"));
                 Ok(None)
             }
         }

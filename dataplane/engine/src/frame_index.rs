@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use disk::{DiskError, PlainFile};
+use journal::FrameHeader;
 use ledger::HashKind;
 use model::{LedgerId, Seq, Timestamp};
 use wire::Root;
@@ -49,6 +50,19 @@ pub struct FrameRow {
 }
 
 impl FrameRow {
+    /// The row of the frame with this header, which carries entries.
+    pub(crate) fn of(header: &FrameHeader, has_slices: bool) -> Self {
+        Self {
+            first_seq: header.first_seq,
+            count: header.count,
+            segment: header.position.segment.0,
+            offset: header.position.offset,
+            at: header.at,
+            root: header.root,
+            has_slices,
+        }
+    }
+
     /// Its last entry.
     #[must_use]
     pub fn last_seq(&self) -> Seq {

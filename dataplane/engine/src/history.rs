@@ -204,6 +204,3 @@ impl History {
         drop(self.historian.take());
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -221,7 +221,7 @@ fn follower(
     let (entries, frame) = (store.report.checkpoint_entries, store.report.checkpoint);
     let checkpointer = Checkpointer::start(recipe.clone(), entries, frame)?;
     // What was replayed comes from the journal, beside the reader: a start is not slower by it.
-    let history = History::start(recipe, Seq(replay.tree.size()))?;
+    let history = History::start(recipe.clone(), Seq(replay.tree.size()))?;
     replay.rows = Some(Vec::new());
     Ok(Follower {
         replay,
@@ -237,6 +237,8 @@ fn follower(
         signer,
         checkpointer: Some(checkpointer),
         history,
+        recipe,
+        rebuilder: None,
         state: Following::new(&store.slot),
     })
 }

@@ -21,6 +21,7 @@ mod ledger_time;
 mod pipeline;
 mod placement;
 mod preparer;
+mod rebuilder;
 mod source;
 mod status_board;
 mod store;

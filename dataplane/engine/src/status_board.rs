@@ -123,8 +123,8 @@ impl StatusBoard {
         self.full.store(full, Ordering::Release);
     }
 
-    pub(crate) fn set_derived_lost(&self) {
-        self.derived_lost.store(true, Ordering::Release);
+    pub(crate) fn set_derived_lost(&self, lost: bool) {
+        self.derived_lost.store(lost, Ordering::Release);
     }
 
     pub(crate) fn set_clock_ahead(&self, millis: i64) {

@@ -12,6 +12,6 @@ mod twin;
 pub use error::OpenError;
 pub use open::{Birth, OpenReport, Store, StoreParams, is_ledger};
 pub(crate) use open::{Places, check_memory, checkpoints, open, write_checkpoint};
+pub(crate) use replay::{LastFrame, Wanted, rules};
 pub use replay::{Replay, ReplayError};
-pub(crate) use replay::{Wanted, rules};
 pub use segments::Segments;

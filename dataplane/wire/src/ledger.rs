@@ -216,6 +216,6 @@ pub struct Health {
     pub space_low: bool,
     /// How far ledger time is ahead of the wall clock, in milliseconds; negative if it is behind.
     pub clock_ahead_millis: i64,
-    /// Proofs, roots and entries cannot be looked up until the next start derives them anew.
+    /// Proofs, roots and entries cannot be looked up until they are derived anew.
     pub derived_lost: bool,
 }

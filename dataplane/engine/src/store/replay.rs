@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use disk::DiskError;
 use journal::{Checkpoint, Frame, FrameHash, FrameHeader, FrameKey, FrameNumber, Position, Superblock};
 use ledger::{Hash, HashKind, HistoryRow, LOOKED_UP_AT_ONCE, Ledger, Tree, history_rows};
-use model::{BatchError, BatchView, RecordRef, Seq, Timestamp};
+use model::{BatchError, BatchView, Incarnation, RecordRef, Seq, Timestamp};
 
 use super::{
     StoreParams,
@@ -79,10 +79,26 @@ pub struct Replay {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LastFrame {
     pub(crate) frame: FrameNumber,
+    pub(crate) incarnation: Incarnation,
     pub(crate) hash: FrameHash,
     pub(crate) position: Position,
     pub(crate) frame_bytes: usize,
     pub(crate) at: Timestamp,
+}
+
+impl LastFrame {
+    /// This frame.
+    pub(crate) fn of(frame: &Frame<'_>) -> Self {
+        let Frame { header, hash, frame_bytes, .. } = frame;
+        Self {
+            frame: header.frame,
+            incarnation: header.incarnation,
+            hash: *hash,
+            position: header.position,
+            frame_bytes: *frame_bytes,
+            at: header.at,
+        }
+    }
 }
 
 impl Replay {
@@ -144,6 +160,7 @@ impl Replay {
         let Some((ledger, tree)) = load_checkpoint(path, superblock, key, decode)? else { return Ok(None) };
         let last = LastFrame {
             frame: checkpoint.frame,
+            incarnation: checkpoint.incarnation,
             hash: checkpoint.hash,
             position: checkpoint.position,
             frame_bytes: 0,
@@ -191,18 +208,11 @@ impl Replay {
     ) -> Result<(), ReplayError> {
         let has_slices = self.take_records(header, payload, leaves)?;
         if header.count > 0 {
-            self.derived.push_row(FrameRow {
-                first_seq: header.first_seq,
-                count: header.count,
-                segment: header.position.segment.0,
-                offset: header.position.offset,
-                at: header.at,
-                root: header.root,
-                has_slices,
-            });
+            self.derived.push_row(FrameRow::of(header, has_slices));
         }
         self.last = Some(LastFrame {
             frame: header.frame,
+            incarnation: header.incarnation,
             hash,
             position: header.position,
             frame_bytes,
