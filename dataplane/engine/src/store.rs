@@ -1,5 +1,6 @@
 //! The data directory of a ledger: opened, recovered, flushed.
 
+mod again;
 mod error;
 mod hints;
 mod images;

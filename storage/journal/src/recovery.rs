@@ -170,6 +170,10 @@ pub struct Recovered {
     /// flushed with them, before either is written: the copy that an earlier start wrote may lie in
     /// the device's cache alone, and a power loss while the other copy is written would tear both.
     pub flush: Option<(SegmentNumber, SegmentNumber)>,
+    /// Where the first replayed frame begins that the slot does not know. From there to `next` the
+    /// journal is written again as it was read, before the flush: a kernel that once failed to write
+    /// or flush these bytes may show them, and take every later flush for done.
+    pub unproven: Option<Position>,
     /// The epoch of this start: above every epoch seen. To be written to the superblock.
     pub next_epoch: Epoch,
     /// What lies after the last frame.
@@ -244,6 +248,7 @@ pub fn recover<S: SegmentSource, E>(
         frames: walk.frames,
         bytes: walk.bytes,
         flush: walk.flush,
+        unproven: walk.unproven,
         next_epoch: Epoch(walk.epoch_max.0.max(input.epoch.0) + 1),
         tail,
     })
@@ -264,6 +269,7 @@ struct Walk<'a, S> {
     frames: u64,
     bytes: u64,
     flush: Option<(SegmentNumber, SegmentNumber)>,
+    unproven: Option<Position>,
     epoch_max: Epoch,
     /// The slot names a frame or a tree that the journal contradicts.
     forked: bool,
@@ -288,6 +294,7 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
             frames: 0,
             bytes: 0,
             flush: None,
+            unproven: None,
             epoch_max: Epoch(0),
             forked: false,
         })
@@ -360,6 +367,9 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
         self.epoch_max = header.epoch;
         let first = self.flush.map_or(place.segment, |(first, _)| first);
         self.flush = Some((first, place.segment));
+        if slot.is_none_or(|slot| taken.frame > slot.frame) {
+            self.unproven.get_or_insert(place);
+        }
         Ok(Step::Took)
     }
 

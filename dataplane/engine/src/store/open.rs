@@ -21,7 +21,7 @@ use model::{Epoch, Incarnation, LedgerId, Nanos, Timestamp};
 use crate::{bell::Bell, clock};
 
 use super::{
-    OpenError, Segments, images,
+    OpenError, Segments, again, images,
     replay::{Replay, ReplayError, Wanted, rules},
     twin::Twin,
 };
@@ -163,7 +163,9 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
         return Err(OpenError::Rot(rot));
     };
     // The order that the simulator proves: what was read is made durable, then the new epoch, and
-    // only then is anything cut.
+    // only then is anything cut. A flush alone is not believed: after a write or a flush that failed,
+    // the kernel may show bytes that it never wrote and never will.
+    again::write_again(params, &places, &superblock, slot.as_ref(), &replayed.recovered)?;
     flush(params, &places, &replayed.recovered)?;
     let superblock = Superblock { epoch: replayed.recovered.next_epoch, log_key: *log_key, ..superblock };
     write_superblock(params, &places, &superblock)?;
