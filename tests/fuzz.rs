@@ -8,6 +8,7 @@
 
 mod canary;
 mod capabilities;
+mod derived;
 mod harness;
 mod history;
 mod http;
