@@ -4,6 +4,7 @@
 mod crash;
 mod e2e;
 mod fuzz;
+mod golden;
 mod kernel;
 mod sim;
 mod tidy;
