@@ -19,7 +19,7 @@ use super::damage::Rest;
 fn page() -> BTreeMap<String, String> {
     let text = include_str!("../../docs/recovery.md");
     let (_, rows) = text.split_once("## The last frame, and after").expect("the section is there");
-    let (rows, _) = rows.split_once("## Damage by stride").expect("the next section is there");
+    let (rows, _) = rows.split_once("## Damage by sector").expect("the next section is there");
     let rows = rows.lines().filter_map(|line| line.strip_prefix("| "));
     rows.filter_map(|row| {
         let mut cells = row.split('|').map(str::trim);
@@ -31,7 +31,7 @@ fn page() -> BTreeMap<String, String> {
 }
 
 /// The verdict in the page's words.
-fn word(tail: &Tail) -> String {
+pub(super) fn word(tail: &Tail) -> String {
     match tail {
         Tail::Clean => "clean".into(),
         Tail::Torn(_) => "torn tail".into(),

@@ -5,8 +5,8 @@
 use journal::Tail;
 use tests::{
     disk::{BLOCK_BYTES, Disk, FileName},
+    flaw::Flaw,
     images::images,
-    node::Flaw,
     oracle::{Oracle, Violation},
     random::from_environment,
     script::{Play, SCRIPT, Step, drawn},

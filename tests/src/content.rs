@@ -1,9 +1,11 @@
 //! What the frames of a world hold.
 
+use std::fmt::Debug;
+
 use journal::{Frame, HEADER_BYTES};
 use model::{Seq, Timestamp};
 
-use crate::{random::Random, store};
+use crate::{oracle::digest, random::Random, store};
 
 /// A batch as it lies in a frame's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,15 +23,18 @@ pub struct Filled {
 }
 
 /// Where payloads come from, and what becomes of them at a restart.
-pub trait Content {
+pub trait Content: Debug {
     /// Writes a batch whose first entry is `first_seq` into `space`.
     fn fill(&mut self, random: &mut Random, first_seq: Seq, space: &mut [u8]) -> Filled;
 
     /// An empty batch, at `first_seq`.
     fn empty(&mut self, first_seq: Seq) -> Filled;
 
-    /// The process is gone: forget what it knew.
-    fn restart(&mut self);
+    /// The process is gone: forget what it knew, and begin with what `save` gave, or with nothing.
+    ///
+    /// # Errors
+    /// Why these bytes are no saved state.
+    fn restore(&mut self, saved: Option<&[u8]>) -> Result<(), String>;
 
     /// A frame is replayed.
     ///
@@ -42,11 +47,22 @@ pub trait Content {
     /// # Errors
     /// What differs.
     fn settle(&mut self, last: Seq) -> Result<(), String>;
+
+    /// The state as the payload of a checkpoint.
+    fn save(&self) -> Vec<u8>;
+
+    /// Another of its kind, with nothing in it: who makes checkpoints has its own.
+    fn fork(&self) -> Box<dyn Content>;
 }
 
-/// Bytes that mean nothing.
+/// Bytes that mean nothing. Its state is a digest over all that was replayed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Opaque;
+pub struct Opaque {
+    chain: [u8; 32],
+}
+
+/// How often the digest stands in a saved state, so that a checkpoint has several blocks.
+const SAVED_TIMES: usize = 40;
 
 impl Opaque {
     /// A batch of `count` entries in `payload` bytes drawn from `random`.
@@ -73,13 +89,31 @@ impl Content for Opaque {
         Self::bytes(&mut Random::new(0), first_seq, 0, &mut [])
     }
 
-    fn restart(&mut self) {}
+    fn restore(&mut self, saved: Option<&[u8]>) -> Result<(), String> {
+        let Some(saved) = saved else {
+            self.chain = [0; 32];
+            return Ok(());
+        };
+        let first = saved.first_chunk().ok_or("no state")?;
+        // Any other byte makes another state.
+        self.chain = if saved == first.repeat(SAVED_TIMES) { *first } else { digest(saved) };
+        Ok(())
+    }
 
-    fn replay(&mut self, _frame: &Frame<'_>) -> Result<(), String> {
+    fn replay(&mut self, frame: &Frame<'_>) -> Result<(), String> {
+        self.chain = digest(&[self.chain, frame.hash.0, digest(frame.payload)].concat());
         Ok(())
     }
 
     fn settle(&mut self, _last: Seq) -> Result<(), String> {
         Ok(())
+    }
+
+    fn save(&self) -> Vec<u8> {
+        self.chain.repeat(SAVED_TIMES)
+    }
+
+    fn fork(&self) -> Box<dyn Content> {
+        Box::new(Self::default())
     }
 }

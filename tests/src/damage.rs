@@ -1,4 +1,4 @@
-//! Damage to one stride: what a device does to bytes that it had promised to keep.
+//! Damage to one block: what a device does to bytes that it had promised to keep.
 
 use crate::{
     disk::{BLOCK_BYTES, Disk, FileName},
@@ -16,35 +16,49 @@ pub enum Damage {
     Flipped,
     /// What the file begins with: an old write, or one that went astray.
     Stale,
-    /// What the stride before holds: written twice.
+    /// What the block before holds: written twice.
     Duplicated,
-    /// What belongs one stride further on.
+    /// What belongs one block further on.
     Misdirected,
+    /// The write never came: what a file holds before it is written.
+    Missing,
 }
 
 impl Damage {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Torn, Self::Zeroed, Self::Flipped, Self::Stale, Self::Duplicated, Self::Misdirected];
+    pub const ALL: [Self; 7] = [
+        Self::Torn,
+        Self::Zeroed,
+        Self::Flipped,
+        Self::Stale,
+        Self::Duplicated,
+        Self::Misdirected,
+        Self::Missing,
+    ];
 
-    /// Damages the stride at `offset`. The first bytes of a stride always belong to its frame, so
-    /// that every kind changes bytes that count.
+    /// Damages the block at `offset`, or what the file has of it.
     pub fn apply(self, disk: &mut Disk, name: FileName, offset: usize) {
-        let stride_at = |at: Option<usize>| {
+        let block_at = |at: Option<usize>| {
             let found = at.and_then(|at| disk.view(name).get(at..at + BLOCK_BYTES));
             found.map_or_else(|| vec![0xa7; BLOCK_BYTES], <[u8]>::to_vec)
         };
         let elsewhere = match self {
-            Self::Stale => stride_at((offset > 0).then_some(0)),
-            Self::Duplicated => stride_at(offset.checked_sub(BLOCK_BYTES)),
-            Self::Misdirected => stride_at(Some(offset + BLOCK_BYTES)),
-            Self::Torn | Self::Zeroed | Self::Flipped => Vec::new(),
+            Self::Stale => block_at((offset > 0).then_some(0)),
+            Self::Duplicated => block_at(offset.checked_sub(BLOCK_BYTES)),
+            Self::Misdirected => block_at(Some(offset + BLOCK_BYTES)),
+            Self::Torn | Self::Zeroed | Self::Flipped | Self::Missing => Vec::new(),
         };
-        disk.damage(name, offset, |stride| match self {
-            Self::Torn => stride[..BLOCK_BYTES / 2].fill(0xe5),
-            Self::Zeroed => stride.fill(0),
-            Self::Flipped => stride[7] ^= 0x20,
-            Self::Stale | Self::Duplicated | Self::Misdirected => stride.copy_from_slice(&elsewhere),
+        disk.damage(name, offset, |block| match self {
+            Self::Torn => {
+                let half = block.len() / 2;
+                block[..half].fill(0xe5);
+            }
+            Self::Zeroed | Self::Missing => block.fill(0),
+            Self::Flipped => block[7] ^= 0x20,
+            Self::Stale | Self::Duplicated | Self::Misdirected => {
+                let len = block.len();
+                block.copy_from_slice(&elsewhere[..len]);
+            }
         });
     }
 

@@ -5,14 +5,19 @@
 //! it breaks what is under them and compares what comes back with what was promised.
 #![forbid(unsafe_code)]
 
+pub mod checkpoints;
 pub mod content;
 pub mod damage;
 pub mod disk;
+pub mod flaw;
+pub mod forged;
 pub mod images;
 pub mod money;
 pub mod node;
 pub mod oracle;
+pub mod preparer;
 pub mod random;
 pub mod script;
+mod start;
 pub mod store;
 pub mod world;

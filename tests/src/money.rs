@@ -30,6 +30,17 @@ struct Decided {
     accepted: bool,
 }
 
+/// A defect planted in the books or in what is replayed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MoneyFlaw {
+    /// None: nothing may be found.
+    None,
+    /// What the crash took from the journal stays in the books.
+    Credulous,
+    /// A replay keeps each entry under another key, so its answer is lost with a restart.
+    ReplyLost,
+}
+
 /// The ledger of a world and the world's own books.
 #[derive(Debug)]
 pub struct Money {
@@ -37,15 +48,26 @@ pub struct Money {
     tree: Tree,
     keys: u64,
     history: Vec<Decided>,
-    /// A planted flaw: what the crash took from the journal stays in the books.
-    credulous: bool,
+    flaw: MoneyFlaw,
 }
 
 impl Money {
-    /// A ledger without entries. A credulous one believes in entries that a crash has taken.
+    /// A ledger without entries.
     #[must_use]
-    pub fn new(credulous: bool) -> Self {
-        Self { ledger: Ledger::new(params()), tree: Tree::new(HASH), keys: 0, history: Vec::new(), credulous }
+    pub fn new(flaw: MoneyFlaw) -> Self {
+        Self { ledger: Ledger::new(params()), tree: Tree::new(HASH), keys: 0, history: Vec::new(), flaw }
+    }
+
+    /// Applies a replayed record, as the planted flaw would.
+    fn take(&mut self, record: &RecordRef<'_>) -> Result<(), String> {
+        let mut record = *record;
+        if let RecordRef::Posting(posting) = &mut record
+            && self.flaw == MoneyFlaw::ReplyLost
+            && posting.key != [0; 16]
+        {
+            posting.key[0] ^= 1;
+        }
+        self.ledger.apply_record(&record).map_err(|error| error.to_string())
     }
 
     fn request(&mut self, random: &mut Random) -> Request {
@@ -132,9 +154,13 @@ impl Content for Money {
         self.filled(0, first_seq)
     }
 
-    fn restart(&mut self) {
-        self.ledger = Ledger::new(params());
-        self.tree = Tree::new(HASH);
+    fn restore(&mut self, saved: Option<&[u8]>) -> Result<(), String> {
+        let none = || Ok((Ledger::new(params()), Tree::new(HASH)));
+        let (ledger, tree) = saved.map_or_else(none, |saved| {
+            Ledger::decode_checkpoint(saved, params()).map_err(|error| error.to_string())
+        })?;
+        (self.ledger, self.tree) = (ledger, tree);
+        Ok(())
     }
 
     fn replay(&mut self, frame: &Frame<'_>) -> Result<(), String> {
@@ -142,7 +168,7 @@ impl Content for Money {
             let batch = BatchView::parse(frame.payload).map_err(|error| error.to_string())?;
             for record in batch.iter() {
                 let record = record.map_err(|error| error.to_string())?;
-                self.ledger.apply_record(&record).map_err(|error| error.to_string())?;
+                self.take(&record)?;
                 self.tree.push(record_leaf_hash(HASH, &record));
             }
         }
@@ -153,7 +179,7 @@ impl Content for Money {
 
     fn settle(&mut self, last: Seq) -> Result<(), String> {
         self.ledger.check();
-        if !self.credulous {
+        if self.flaw != MoneyFlaw::Credulous {
             self.history.retain(|decided| decided.seq <= last);
         }
         if self.ledger.last() != last {
@@ -181,6 +207,16 @@ impl Content for Money {
             }
         }
         Ok(())
+    }
+
+    fn save(&self) -> Vec<u8> {
+        let mut saved = Vec::new();
+        self.ledger.encode_checkpoint(&self.tree, &mut saved);
+        saved
+    }
+
+    fn fork(&self) -> Box<dyn Content> {
+        Box::new(Self::new(MoneyFlaw::None))
     }
 }
 

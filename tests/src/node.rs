@@ -1,38 +1,23 @@
 //! One life of a committer: batches go in, the disk answers in any order, promises come out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use journal::{
     Batch, Committer, Effect, Effects, Event, FrameHash, FrameNumber, Geometry, HEADER_BYTES, IMAGE_BYTES,
-    Identity, Member, Membership, Resume, SegmentNumber, Slot, Start, Superblock, WriteFailure,
+    Identity, Member, Membership, Resume, Slot, Start, Superblock, WriteFailure,
 };
 use model::{Instant, Nanos};
 
 use crate::{
+    checkpoints::Checkpointer,
     content::{Content, Filled, Opaque},
     disk::{Disk, FileName, Ticket},
+    flaw::Flaw,
     oracle::{Oracle, SealedFrame, Violation},
+    preparer::{Prepared, Preparer},
     random::Random,
-    store,
+    store::{self, EIO},
 };
-
-/// A fault planted in the harness's own engine. A harness that does not find it is broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
-    /// None: nothing may be found.
-    None,
-    /// Answers leave when a frame is handed to the disk.
-    EarlyAnswer,
-    /// What was recovered is shown without a flush.
-    NoFlush,
-    /// Every bad frame is taken for a torn tail.
-    BlindCut,
-    /// A failed write is taken for a good one.
-    FailureIgnored,
-}
-
-/// The kernel's number for an input or output error.
-const EIO: i32 = 5;
 
 /// A committer and what it is waiting for.
 #[derive(Debug)]
@@ -45,7 +30,10 @@ pub struct Node {
     hashes: BTreeMap<FrameNumber, FrameHash>,
     frames: BTreeMap<Ticket, FrameNumber>,
     slots: BTreeMap<Ticket, u64>,
-    preparing: VecDeque<SegmentNumber>,
+    preparer: Preparer,
+    checkpointer: Checkpointer,
+    /// Whether writes that come back well may be lost or lie elsewhere.
+    harms: bool,
     wants_idle: bool,
     stopped: Option<bool>,
 }
@@ -78,7 +66,9 @@ impl Node {
             hashes: BTreeMap::new(),
             frames: BTreeMap::new(),
             slots: BTreeMap::new(),
-            preparing: VecDeque::new(),
+            preparer: Preparer::new(geometry, resume.next, flaw),
+            checkpointer: Checkpointer::new(flaw),
+            harms: false,
             wants_idle: false,
             stopped: None,
         };
@@ -109,17 +99,30 @@ impl Node {
         disk: &mut Disk,
         oracle: &mut Oracle,
     ) -> Result<(), Violation> {
-        match random.below(0..10) {
+        match random.below(0..14) {
             0..4 => self.begin(random, content, disk, oracle),
             4..7 => self.complete(random, disk, oracle),
-            7 => self.finish_preparing(disk, oracle),
-            8 => {
+            7..10 => {
+                let prepared = self.preparer.step(disk, random);
+                self.prepared(prepared, disk, oracle)
+            }
+            10 => {
                 self.now = self.now.after(Nanos::from_millis(random.below(0..400)));
                 self.apply(Event::Tick, disk, oracle)
+            }
+            11 => self.checkpointer.step(self.committer.durable_frame(), content, disk),
+            12 => {
+                disk.land_early(random);
+                Ok(())
             }
             _ if random.one_in(3) => self.apply(Event::Publish, disk, oracle),
             _ => Ok(()),
         }
+    }
+
+    /// From now on the device may lose a write that it told as done, or put it elsewhere.
+    pub const fn expect_harm(&mut self) {
+        self.harms = true;
     }
 
     /// Begins a batch of any size, or the empty frame that was asked for.
@@ -185,7 +188,7 @@ impl Node {
             let sealed = journal::open(&buffer, &store::key(), self.geometry);
             let sealed = sealed.map_err(|error| Violation::Recovery(format!("sealed: {error}")))?;
             let (hash, bytes) = (sealed.hash, sealed.frame_bytes);
-            oracle.seal(SealedFrame::of(&sealed));
+            oracle.seal(SealedFrame::of(&sealed), &buffer[..HEADER_BYTES + payload]);
             self.hashes.insert(frame, hash);
             buffer.truncate(bytes);
             self.buffers.insert(frame, buffer);
@@ -205,14 +208,28 @@ impl Node {
             return Ok(());
         }
         let ticket = in_flight[random.index(in_flight.len())].ticket;
-        let failed = random.one_in(500);
-        if failed {
-            disk.fail(ticket, random);
-        } else {
-            disk.complete(ticket);
-        }
-        let ignored = self.flaw == Flaw::FailureIgnored;
-        let result = if failed && !ignored { Err(WriteFailure::Error(EIO)) } else { Ok(()) };
+        let result = match random.below(0..600) {
+            0 => {
+                disk.fail(ticket, random);
+                if self.flaw == Flaw::FailureIgnored { Ok(()) } else { Err(WriteFailure::Error(EIO)) }
+            }
+            1 => {
+                let written = disk.fall_short(ticket, random);
+                if self.flaw == Flaw::ShortIgnored { Ok(()) } else { Err(WriteFailure::Short(written)) }
+            }
+            2..6 if self.harms && self.frames.contains_key(&ticket) => {
+                if random.one_in(2) {
+                    disk.lose(ticket)
+                } else {
+                    disk.go_astray(ticket, random)
+                }
+                Ok(())
+            }
+            _ => {
+                disk.complete(ticket);
+                Ok(())
+            }
+        };
         self.came_back(ticket, result, disk, oracle)
     }
 
@@ -242,6 +259,9 @@ impl Node {
         oracle: &mut Oracle,
     ) -> Result<(), Violation> {
         if let Some(frame) = self.frames.remove(&ticket) {
+            if self.flaw == Flaw::UnorderedAnswer && result.is_ok() {
+                oracle.promise(self.hashes[&frame])?;
+            }
             return self.apply(Event::Persisted { member: Member::First, frame, result }, disk, oracle);
         }
         let sequence = self.slots.remove(&ticket).expect("a frame's write or a slot's");
@@ -253,12 +273,17 @@ impl Node {
     /// # Errors
     /// `Violation` if a promise is broken by it.
     pub fn finish_preparing(&mut self, disk: &mut Disk, oracle: &mut Oracle) -> Result<(), Violation> {
-        let Some(segment) = self.preparing.pop_front() else { return Ok(()) };
-        let name = FileName::Segment(segment.0);
-        let bytes = self.geometry.segment_bytes();
-        if disk.len(name).is_none() {
-            disk.create(name, usize::try_from(bytes).expect("a small segment"));
-        }
+        let prepared = self.preparer.finish(disk);
+        self.prepared(prepared, disk, oracle)
+    }
+
+    fn prepared(
+        &mut self,
+        prepared: Option<Prepared>,
+        disk: &mut Disk,
+        oracle: &mut Oracle,
+    ) -> Result<(), Violation> {
+        let Some((segment, bytes)) = prepared else { return Ok(()) };
         self.apply(Event::Prepared { segment, bytes }, disk, oracle)
     }
 
@@ -305,14 +330,20 @@ impl Node {
                     if self.flaw == Flaw::EarlyAnswer {
                         oracle.promise(self.hashes[&frame])?;
                     }
-                }
-                Effect::Release { frame, .. } => {
-                    let hash = self.hashes.remove(&frame).expect("the frame was sealed");
-                    if self.flaw != Flaw::EarlyAnswer {
-                        oracle.promise(hash)?;
+                    if self.flaw == Flaw::RootAboveDurable {
+                        oracle.publish(self.committer.frontiers().written.0)?;
                     }
                 }
-                Effect::PrepareSegment(segment) => self.preparing.push_back(segment),
+                Effect::Release { frame, through } => {
+                    let hash = self.hashes.remove(&frame).expect("the frame was sealed");
+                    if !matches!(self.flaw, Flaw::EarlyAnswer | Flaw::UnorderedAnswer) {
+                        oracle.promise(hash)?;
+                    }
+                    if self.flaw == Flaw::RootBeforeSlot {
+                        oracle.publish(through.0)?;
+                    }
+                }
+                Effect::PrepareSegment(segment) => self.preparer.want(segment),
                 Effect::WriteSlot { copy, slot } => {
                     let mut image = [0; IMAGE_BYTES];
                     slot.encode(&store::key(), &mut image);
@@ -323,7 +354,8 @@ impl Node {
                 Effect::WriteMembership { .. } => unreachable!("a world without a mirror"),
                 Effect::WantIdleFrame => self.wants_idle = true,
                 Effect::Stopped { clean } => self.stopped = Some(clean),
-                Effect::Published { .. } | Effect::Declined(_) | Effect::Poisoned(_) => {}
+                Effect::Published { tree_size, .. } => oracle.publish(tree_size)?,
+                Effect::Declined(_) | Effect::Poisoned(_) => {}
             }
         }
         self.check(oracle)
@@ -333,7 +365,7 @@ impl Node {
     fn check(&self, oracle: &Oracle) -> Result<(), Violation> {
         let (frontiers, durable) = (self.committer.frontiers(), self.committer.durable_frame());
         let promised = oracle.promised();
-        if !frontiers.are_ordered() || promised != durable && self.flaw != Flaw::EarlyAnswer {
+        if !frontiers.are_ordered() || promised != durable && self.flaw == Flaw::None {
             return Err(Violation::Frontier(format!("{frontiers:?}, frame {durable}, promised {promised}")));
         }
         Ok(())

@@ -5,7 +5,8 @@ use model::{Epoch, Nanos};
 
 use crate::{
     disk::{BLOCK_BYTES, Disk},
-    node::{Flaw, Node},
+    flaw::Flaw,
+    node::Node,
     oracle::{Oracle, Violation},
     random::Random,
     store::{self, EMPTY_ROOT},
@@ -76,7 +77,7 @@ pub const SCRIPT: &[Step] = &[
     Step::Complete(0),
     Step::Batch(2, 400),
     Step::Complete(0),
-    Step::Batch(1, 20),
+    Step::Batch(1, 600),
     Step::Complete(0),
 ];
 
@@ -116,8 +117,16 @@ impl Play {
     /// # Errors
     /// `Violation` if the start breaks a promise.
     pub fn new(flaw: Flaw) -> Result<Self, Violation> {
-        let stride = u32::try_from(BLOCK_BYTES).expect("a small block");
-        let geometry = Geometry::new(stride, SEGMENT_STRIDES * BLOCK_BYTES as u64).expect("within bounds");
+        Self::with_stride(flaw, BLOCK_BYTES)
+    }
+
+    /// As `new`, with strides of so many bytes.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn with_stride(flaw: Flaw, stride: usize) -> Result<Self, Violation> {
+        let bytes = u32::try_from(stride).expect("a small stride");
+        let geometry = Geometry::new(bytes, SEGMENT_STRIDES * u64::from(bytes)).expect("within bounds");
         let (mut disk, mut oracle) = (Disk::default(), Oracle::default());
         store::create(&mut disk, geometry);
         let superblock = journal::Superblock { epoch: Epoch(1), ..store::superblock(&disk)? };

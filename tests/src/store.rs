@@ -1,14 +1,16 @@
 //! The journal's files on the simulated disk: what a real engine does with system calls.
 
 use journal::{
-    Checkpoint, Frame, FrameKey, FrameNumber, Geometry, HashKind, IMAGE_BYTES, ImageCopy, Input, ReadFailure,
-    Recovered, RecoveryError, SegmentFile, SegmentNumber, SegmentSource, Slot, Superblock, Tail, recover,
-    recovery_buffer_bytes,
+    Checkpoint, Frame, FrameKey, FrameNumber, Geometry, HashKind, IMAGE_BYTES, ImageCopy, Input, Position,
+    ReadFailure, Recovered, RecoveryError, SegmentFile, SegmentNumber, SegmentSource, Slot, Superblock, Tail,
+    recover, recovery_buffer_bytes,
 };
 use model::{Epoch, Incarnation, LedgerId, Timestamp};
 
 use crate::{
     disk::{BLOCK_BYTES, Disk, FileName},
+    flaw::Flaw,
+    forged::Forged,
     oracle::{SealedFrame, Violation},
 };
 
@@ -18,6 +20,9 @@ pub const LEDGER: LedgerId = LedgerId([0x5a; 16]);
 pub const EMPTY_ROOT: [u8; 32] = [0; 32];
 /// The frame key of every simulated world.
 const FRAME_KEY: [u8; 32] = [0x17; 32];
+
+/// The kernel's number for an input or output error.
+pub const EIO: i32 = 5;
 
 /// The keys of the simulated journal.
 #[must_use]
@@ -107,7 +112,8 @@ impl SegmentSource for Source<'_> {
     fn read(&mut self, segment: SegmentNumber, offset: u64, buffer: &mut [u8]) -> Result<(), ReadFailure> {
         let from = usize::try_from(offset).expect("a small segment");
         assert!(from.is_multiple_of(BLOCK_BYTES) && buffer.len().is_multiple_of(BLOCK_BYTES));
-        let bytes = self.disk.view(FileName::Segment(segment.0)).get(from..from + buffer.len());
+        let name = FileName::Segment(segment.0);
+        let bytes = self.disk.read(name, from, buffer.len()).map_err(|_| ReadFailure::Error(EIO))?;
         buffer.copy_from_slice(bytes.ok_or(ReadFailure::Short)?);
         Ok(())
     }
@@ -155,6 +161,20 @@ pub fn reopen_knowing(
     disk: &Disk,
     checkpoint: Option<&Checkpoint>,
     known: FrameNumber,
+    replay: impl FnMut(&Frame<'_>) -> Result<(), String>,
+) -> Result<Reopened, Violation> {
+    reopen_through(Flaw::None, disk, checkpoint, known, replay)
+}
+
+/// As `reopen_knowing`, and what is read passes through the hands of a forger if the flaw says so.
+///
+/// # Errors
+/// As `reopen_with`.
+pub fn reopen_through(
+    flaw: Flaw,
+    disk: &Disk,
+    checkpoint: Option<&Checkpoint>,
+    known: FrameNumber,
     mut replay: impl FnMut(&Frame<'_>) -> Result<(), String>,
 ) -> Result<Reopened, Violation> {
     let superblock = superblock(disk)?;
@@ -163,9 +183,10 @@ pub fn reopen_knowing(
         FileName::Segment(number) => {
             Some(SegmentFile { segment: SegmentNumber(number), bytes: disk.view(name).len() as u64 })
         }
-        FileName::Superblock | FileName::Slot => None,
+        FileName::Superblock | FileName::Slot | FileName::Checkpoint(_) => None,
     });
-    let mut source = Source { disk, files: segments.collect() };
+    let source = Source { disk, files: segments.collect() };
+    let mut source = Forged::new(source, flaw, superblock.geometry);
     let key = key();
     let input = Input {
         geometry: superblock.geometry,
@@ -197,10 +218,26 @@ pub fn zero_cut(disk: &mut Disk, tail: &Tail) {
     }
 }
 
-/// Flushes every segment.
-pub fn flush_segments(disk: &mut Disk) {
-    let names: Vec<FileName> = disk.names().filter(|name| matches!(name, FileName::Segment(_))).collect();
-    for name in names {
-        disk.flush(name);
+/// Writes again, in the cache, the copy that counts of superblock or slot.
+pub fn write_image_again(disk: &mut Disk, name: FileName) {
+    let counts = match name {
+        FileName::Slot => slot(disk).map(|slot| slot.copy()),
+        FileName::Superblock | FileName::Segment(_) | FileName::Checkpoint(_) => {
+            Some(superblock_order(disk)[1])
+        }
+    };
+    let Some(from) = counts.map(image_offset) else { return };
+    let image = disk.view(name)[from..from + IMAGE_BYTES].to_vec();
+    disk.write_cached(name, from, &image);
+}
+
+/// Writes again, in the cache, what recovery found and no slot vouches for.
+pub fn write_again(disk: &mut Disk, recovered: &Recovered) {
+    let Some(Position { segment: SegmentNumber(first), offset }) = recovered.unproven else { return };
+    for number in first..=recovered.next.segment.0 {
+        let name = FileName::Segment(number);
+        let from = if number == first { usize::try_from(offset).expect("a small segment") } else { 0 };
+        let bytes = disk.view(name)[from..].to_vec();
+        disk.write_cached(name, from, &bytes);
     }
 }

@@ -1,17 +1,16 @@
-//! A world: one disk, life after life of a node on it, a crash between any two steps, and now and
-//! then damage to what was durable.
+//! A world: one disk, life after life of a node on it, a crash between any two steps, faults of the
+//! device under each, and in half of the worlds damage to what was durable.
 
-use journal::{Checkpoint, FrameNumber, Geometry, Position, SegmentNumber, Superblock, Tail};
-use model::Epoch;
+use journal::{FrameNumber, Geometry, IMAGE_BYTES, Position, SegmentNumber};
 
 use crate::{
     content::{Content, Opaque},
     damage::Damage,
     disk::{BLOCK_BYTES, Disk, FileName},
-    node::{Flaw, Node},
+    flaw::Flaw,
     oracle::{Oracle, Violation},
     random::Random,
-    store::{self, EMPTY_ROOT, Reopened},
+    store,
 };
 
 /// What happened in one world, or in many.
@@ -21,10 +20,18 @@ pub struct Report {
     pub crashes: u64,
     /// Starts that ended with a running node.
     pub starts: u64,
+    /// Of these, starts from a checkpoint.
+    pub checkpointed: u64,
+    /// Starts that ended because the device refused a read, a write or a flush.
+    pub refused: u64,
+    /// Starts that began while writes of the process before were still on their way, and waited.
+    pub waited: u64,
     /// Clean stops.
     pub stops: u64,
-    /// Lives that ended in a failed write.
+    /// Lives that ended in a failed or short write.
     pub poisoned: u64,
+    /// Lives on a disk that was full for a while.
+    pub full: u64,
     /// Frames promised.
     pub promised: u64,
     /// Torn tails that were cut.
@@ -33,6 +40,8 @@ pub struct Report {
     pub rots: u64,
     /// Damage to frames that no evidence covered yet: cut, as the docs say it may be.
     pub uncovered: u64,
+    /// Damage before the checkpoint that a start began with: not seen by it, as the docs say.
+    pub unseen: u64,
 }
 
 impl Report {
@@ -40,12 +49,17 @@ impl Report {
     pub const fn add(&mut self, other: &Self) {
         self.crashes += other.crashes;
         self.starts += other.starts;
+        self.checkpointed += other.checkpointed;
+        self.refused += other.refused;
+        self.waited += other.waited;
         self.stops += other.stops;
         self.poisoned += other.poisoned;
+        self.full += other.full;
         self.promised += other.promised;
         self.cuts += other.cuts;
         self.rots += other.rots;
         self.uncovered += other.uncovered;
+        self.unseen += other.unseen;
     }
 }
 
@@ -54,7 +68,7 @@ impl Report {
 /// # Errors
 /// The first promise that was not kept.
 pub fn run(seed: u64, lives: u32, flaw: Flaw) -> Result<Report, Violation> {
-    run_with(seed, lives, flaw, &mut Opaque)
+    run_with(seed, lives, flaw, &mut Opaque::default())
 }
 
 /// As `run`, with frames that hold `content`.
@@ -72,43 +86,55 @@ pub fn run_with(seed: u64, lives: u32, flaw: Flaw, content: &mut dyn Content) ->
     Ok(world.report)
 }
 
-struct World<'a> {
-    content: &'a mut dyn Content,
-    random: Random,
-    disk: Disk,
-    oracle: Oracle,
-    flaw: Flaw,
-    /// The promised frame that was damaged since the last start.
-    damaged: Option<FrameNumber>,
-    report: Report,
+pub(crate) struct World<'a> {
+    pub(crate) content: &'a mut dyn Content,
+    pub(crate) random: Random,
+    pub(crate) disk: Disk,
+    pub(crate) oracle: Oracle,
+    pub(crate) flaw: Flaw,
+    pub(crate) report: Report,
+    /// Whether the device damages what it has told as durable.
+    harms: bool,
 }
 
 impl<'a> World<'a> {
     fn new(seed: u64, flaw: Flaw, content: &'a mut dyn Content) -> Self {
         let mut random = Random::new(seed);
         let strides = random.below(4..24);
-        let stride = u32::try_from(BLOCK_BYTES).expect("a small block");
-        let geometry = Geometry::new(stride, strides * BLOCK_BYTES as u64).expect("within bounds");
+        // A stride may have several physical blocks, and then tears within.
+        let blocks = if random.one_in(4) { 4 } else { 1 };
+        let stride = u32::try_from(blocks * BLOCK_BYTES).expect("a small stride");
+        let geometry = Geometry::new(stride, strides * u64::from(stride)).expect("within bounds");
         let mut disk = Disk::default();
         store::create(&mut disk, geometry);
-        Self {
-            content,
-            random,
-            disk,
-            oracle: Oracle::default(),
-            flaw,
-            damaged: None,
-            report: Report::default(),
-        }
+        let harms = random.one_in(2);
+        let (oracle, report) = (Oracle::default(), Report::default());
+        Self { content, random, disk, oracle, flaw, report, harms }
     }
 
     /// Starts, runs, and ends one life; `false` if no other can follow.
     fn life(&mut self) -> Result<bool, Violation> {
         let Some(mut node) = self.start()? else { return Ok(false) };
         self.report.starts += 1;
-        for _ in 0..self.random.below(1..60) {
-            node.step(&mut self.random, self.content, &mut self.disk, &mut self.oracle)?;
+        if self.harms {
+            node.expect_harm();
         }
+        let full = self.random.one_in(6);
+        if full {
+            self.report.full += 1;
+            self.disk.set_room(Some(self.random.index(30)));
+        }
+        for _ in 0..self.random.below(1..90) {
+            node.step(&mut self.random, self.content, &mut self.disk, &mut self.oracle)?;
+            if self.random.one_in(40) {
+                self.disk.set_room(None);
+            }
+            // Only where a flaw let this life begin before they had ended.
+            if self.disk.is_locked() && self.random.one_in(8) {
+                self.disk.end_orphan(&mut self.random);
+            }
+        }
+        self.disk.set_room(None);
         self.report.poisoned += u64::from(node.is_poisoned());
         if self.random.one_in(6) && !node.is_poisoned() {
             let clean = node.stop(&mut self.disk, &mut self.oracle)?;
@@ -116,152 +142,25 @@ impl<'a> World<'a> {
             assert!(clean, "nothing failed");
         }
         self.crash();
-        if self.random.one_in(4) {
+        if self.harms && self.random.one_in(3) {
             self.damage();
         }
         Ok(true)
     }
 
-    /// Reads the journal, checks it against the promises, and does what a start does, with a crash
-    /// between any two of its steps. `None` if the journal is rotten.
-    fn start(&mut self) -> Result<Option<Node>, Violation> {
-        loop {
-            let reopened = store::reopen(&self.disk, None)?;
-            self.check_checkpoint(&reopened)?;
-            let blind = self.flaw == Flaw::BlindCut;
-            if let Tail::Rot(rot) = reopened.recovered.tail
-                && !blind
-            {
-                return match self.damaged {
-                    None => Err(Violation::FalseRot(rot)),
-                    Some(damaged) if rot.expected != damaged => Err(Violation::WrongFrame { damaged, rot }),
-                    Some(_) => {
-                        self.report.rots += 1;
-                        self.oracle.compare(&reopened.frames, false)?;
-                        Ok(None)
-                    }
-                };
-            }
-            if self.settle(&reopened)? {
-                return self.boot(&reopened).map(Some);
-            }
-            self.report.crashes += 1;
-        }
-    }
-
-    /// Flush, check, new epoch, zero the cut; `false` if it crashed on the way.
-    fn settle(&mut self, reopened: &Reopened) -> Result<bool, Violation> {
-        if self.flaw != Flaw::NoFlush {
-            store::flush_segments(&mut self.disk);
-        }
-        // The copy that an earlier life wrote may still be in the cache alone: without these two a
-        // second copy would be written while the first is not durable, and one power loss tears both.
-        self.disk.flush(FileName::Superblock);
-        self.disk.flush(FileName::Slot);
-        if self.crash_now_and_then() {
-            return Ok(false);
-        }
-        let superblock = next_superblock(reopened);
-        for copy in store::superblock_order(&self.disk) {
-            store::write_superblock(&mut self.disk, &superblock, copy, false);
-            if self.crash_now_and_then() {
-                return Ok(false);
-            }
-            self.disk.flush(FileName::Superblock);
-        }
-        store::zero_cut(&mut self.disk, &reopened.recovered.tail);
-        if self.crash_now_and_then() {
-            return Ok(false);
-        }
-        if self.flaw != Flaw::NoFlush {
-            store::flush_segments(&mut self.disk);
-        }
-        Ok(true)
-    }
-
-    fn boot(&mut self, reopened: &Reopened) -> Result<Node, Violation> {
-        let covered = reopened.slot.map_or(FrameNumber::ZERO, |slot| slot.frame);
-        // A promised frame that no evidence covered may be cut together with what followed it, if it
-        // was damaged. Nothing else may be missing.
-        let uncovered = self.damaged.take().filter(|damaged| *damaged > covered);
-        let lost = (reopened.frames.len() as u64) < self.oracle.promised().0;
-        if lost && uncovered.is_some_and(|damaged| damaged.0 == reopened.frames.len() as u64 + 1) {
-            self.report.uncovered += 1;
-            self.check_uncovered(reopened)?;
-            self.oracle.compare(&reopened.frames, false)?;
-        } else {
-            self.oracle.compare(&reopened.frames, true)?;
-        }
-        self.oracle.expose(&reopened.frames);
-        self.content.restart();
-        store::reopen_with(&self.disk, None, |frame| self.content.replay(frame))?;
-        self.content.settle(reopened.recovered.last.seq).map_err(Violation::Content)?;
-        self.report.cuts += u64::from(matches!(reopened.recovered.tail, Tail::Torn(_)));
-        let mut recovered = reopened.recovered.clone();
-        if self.flaw == Flaw::BlindCut {
-            recovered.tail = Tail::Clean;
-        }
-        let resume = recovered.resume_after_flush(EMPTY_ROOT).expect("not rotten");
-        let slot = reopened.slot.expect("a lost slot is rot");
-        let in_flight_max = 1 + self.random.index(model::limits::FRAMES_IN_FLIGHT_MAX);
-        let superblock = next_superblock(reopened);
-        let (disk, oracle) = (&mut self.disk, &mut self.oracle);
-        Node::start(&superblock, resume, slot, in_flight_max, self.flaw, disk, oracle)
-    }
-
-    /// No promised frame after the damaged one may know that it was durable: then it was rot.
-    fn check_uncovered(&self, reopened: &Reopened) -> Result<(), Violation> {
-        let damaged = FrameNumber(reopened.frames.len() as u64 + 1);
-        let mut later = damaged.next();
-        while later <= self.oracle.promised() {
-            if self.oracle.promised_frame(later).claims >= damaged {
-                return Err(Violation::Lost(damaged));
-            }
-            later = later.next();
-        }
-        Ok(())
-    }
-
-    /// Recovery from a checkpoint ends where recovery from the beginning does.
-    fn check_checkpoint(&mut self, reopened: &Reopened) -> Result<(), Violation> {
-        let frames = &reopened.frames;
-        if self.damaged.is_some() || frames.is_empty() || self.oracle.promised() == FrameNumber::ZERO {
-            return Ok(());
-        }
-        let promised = usize::try_from(self.oracle.promised().0).expect("a small journal");
-        let Some(frame) = frames.get(self.random.index(promised)) else { return Ok(()) };
-        let checkpoint = Checkpoint {
-            ledger: store::LEDGER,
-            incarnation: reopened.superblock.incarnation,
-            frame: frame.frame,
-            hash: frame.hash,
-            position: frame.position,
-            through: model::Seq(frame.last_seq),
-            tree_size: frame.tree_size,
-            root: frame.root,
-        };
-        let again = store::reopen(&self.disk, Some(&checkpoint))?;
-        let (one, other) = (&reopened.recovered, &again.recovered);
-        let rest = &frames[usize::try_from(frame.frame.0).expect("a small journal")..];
-        if (one.last, one.next, &one.tail) != (other.last, other.next, &other.tail) || rest != again.frames {
-            return Err(Violation::Recovery(format!("from a checkpoint: {other:?}, else {one:?}")));
-        }
-        Ok(())
-    }
-
+    /// The process is killed, or the power is lost, or one soon after the other.
     fn crash(&mut self) {
         self.report.crashes += 1;
+        self.disk.kill();
         if self.random.one_in(2) {
-            self.disk.kill(&mut self.random);
-        }
-        if self.random.one_in(2) {
+            for _ in 0..self.random.below(0..4) {
+                self.disk.end_orphan(&mut self.random);
+            }
             self.disk.lose_power(&mut self.random);
-        } else {
-            self.disk.kill(&mut self.random);
         }
     }
 
-    fn crash_now_and_then(&mut self) -> bool {
+    pub(crate) fn crash_now_and_then(&mut self) -> bool {
         let crashes = self.random.one_in(12);
         if crashes {
             self.crash();
@@ -269,25 +168,44 @@ impl<'a> World<'a> {
         crashes
     }
 
-    /// Damages a stride of a promised frame.
+    /// Damages a block of what was durable: mostly of a promised frame.
     fn damage(&mut self) {
+        let kind = Damage::any(&mut self.random);
+        let (name, offset) = match self.random.below(0..10) {
+            0 => (FileName::Slot, self.random.index(2 * IMAGE_BYTES / BLOCK_BYTES) * BLOCK_BYTES),
+            // One of its two copies: without either there is no ledger, which other tests show.
+            1 => (FileName::Superblock, self.random.index(IMAGE_BYTES / BLOCK_BYTES) * BLOCK_BYTES),
+            2 => {
+                let mut checkpoints =
+                    self.disk.names().filter(|name| matches!(name, FileName::Checkpoint(_)));
+                let Some(name) = checkpoints.next_back() else { return };
+                let blocks = self.disk.view(name).len().div_ceil(BLOCK_BYTES);
+                (name, self.random.index(blocks) * BLOCK_BYTES)
+            }
+            _ => {
+                let Some(place) = self.block_of_a_promised_frame() else { return };
+                place
+            }
+        };
+        if name == FileName::Superblock && store::superblock_order(&self.disk)[1].offset() == 0 {
+            // The copy that counts; the other may be torn by the same crash.
+            return;
+        }
+        kind.apply(&mut self.disk, name, offset);
+    }
+
+    fn block_of_a_promised_frame(&mut self) -> Option<(FileName, usize)> {
         let promised = self.oracle.promised().0;
         if promised == 0 {
-            return;
+            return None;
         }
         // The end of the journal is where damage and tearing are hardest to tell apart.
         let first = if self.random.one_in(2) { promised.saturating_sub(3).max(1) } else { 1 };
         let damaged = FrameNumber(self.random.below(first..promised + 1));
         let frame = self.oracle.promised_frame(damaged);
         let Position { segment: SegmentNumber(segment), offset } = frame.position;
-        let stride = self.random.index(frame.bytes / BLOCK_BYTES);
-        let offset = usize::try_from(offset).expect("a small segment") + stride * BLOCK_BYTES;
-        Damage::any(&mut self.random).apply(&mut self.disk, FileName::Segment(segment), offset);
-        self.damaged = Some(damaged);
+        let block = self.random.index(frame.bytes / BLOCK_BYTES);
+        let offset = usize::try_from(offset).expect("a small segment") + block * BLOCK_BYTES;
+        Some((FileName::Segment(segment), offset))
     }
-}
-
-fn next_superblock(reopened: &Reopened) -> Superblock {
-    let epoch: Epoch = reopened.recovered.next_epoch;
-    Superblock { epoch, ..reopened.superblock.clone() }
 }
