@@ -306,7 +306,8 @@ fn more_segments_than_may_be_open_at_once_are_replayed() {
         pay_in_bulk(&role, &format!("more-{round}"), 1_300);
     }
     assert!(role.stop());
-    assert!(std::fs::read_dir(scratch.0.join("segments")).unwrap().count() > 10);
+    // Eight files are open at once (`Segments`).
+    assert!(std::fs::read_dir(scratch.0.join("segments")).unwrap().count() > 8);
     std::fs::remove_dir_all(scratch.0.join("checkpoints")).unwrap();
     let role = start(&scratch.0, Io::Pwrite);
     assert_eq!(balance(&role, "bob"), 28 * 1_300);
