@@ -15,6 +15,7 @@ mod places;
 mod preparing;
 mod process;
 mod races;
+mod ram;
 mod raw;
 mod refusals;
 mod refused;

@@ -7,7 +7,13 @@ use std::path::Path;
 use crate::{endpoints::Endpoints, terminal, token};
 
 /// Says what listens where, where the token is, and one `curl` for each job.
-pub(crate) fn announce(endpoints: &Endpoints, admin_socket: Option<&Path>, data_dir: &Path, vkey: &str) {
+pub(crate) fn announce(
+    endpoints: &Endpoints,
+    admin_socket: Option<&Path>,
+    data_dir: &Path,
+    is_ram: bool,
+    vkey: &str,
+) {
     let Endpoints { ledger, ledger_admin, wallet, wallet_admin, accounting_admin, accounting_socket } =
         endpoints;
     let token = data_dir.join("keys").join(token::TOKEN);
@@ -20,6 +26,9 @@ pub(crate) fn announce(endpoints: &Endpoints, admin_socket: Option<&Path>, data_
         format!("  token    {}", token.display()),
         format!("  log key  {vkey}"),
     ];
+    if is_ram {
+        lines.push("  IN MEMORY: ledger, keys and token are gone when this process ends".into());
+    }
     lines.extend(admin_socket.map(|socket| format!("  ronctl   --socket {}", socket.display())));
     lines.extend(jobs(endpoints, &token));
     lines.push("Not in this version: holds, feed. Ctrl-C stops it.\n".into());

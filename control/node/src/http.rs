@@ -84,7 +84,11 @@ impl Http {
             clock: Arc::new(HostClock),
             params: http,
         };
-        let ledger_role: Arc<dyn Role> = Arc::new(LedgerReadiness { ledger: Arc::clone(&port), telemetry });
+        let ledger_role: Arc<dyn Role> = Arc::new(LedgerReadiness {
+            ledger: Arc::clone(&port),
+            telemetry,
+            is_ram: params.ledger.storage.ram_bytes.is_some(),
+        });
         let wallet_role: Arc<dyn Role> = Arc::new(WalletReadiness(Arc::clone(&port)));
         let usage_telemetry = UsageTelemetry::register(usage_registry, usage.report.memlock_bytes)?;
         let accounting_role: Arc<dyn Role> =
@@ -137,8 +141,8 @@ impl Http {
     }
 
     /// Says what listens where.
-    pub(crate) fn announce(&self, data_dir: &Path, vkey: &str) {
-        banner::announce(&self.endpoints, self.admin_socket.as_deref(), data_dir, vkey);
+    pub(crate) fn announce(&self, data_dir: &Path, is_ram: bool, vkey: &str) {
+        banner::announce(&self.endpoints, self.admin_socket.as_deref(), data_dir, is_ram, vkey);
     }
 
     /// Takes no new connections and waits until what was taken is answered, or cut at the drain's

@@ -73,6 +73,8 @@ pub struct StorageParams {
     pub direct: engine::Direct,
     /// How a frame is made durable.
     pub commit: engine::CommitMethod,
+    /// Bytes of the data directory in memory; `None`: it lies on disk.
+    pub ram_bytes: Option<u64>,
 }
 
 /// The accounting role.
@@ -212,6 +214,10 @@ fn storage_params(settings: &Settings) -> StorageParams {
             .into_iter()
             .find(|method| method.word() == commit)
             .expect("the key's words are the methods'"),
+        ram_bytes: match settings.text("storage.io") {
+            "ram" => Some(settings.number::<u64>("storage.ram_mib") << 20),
+            _ => None,
+        },
     }
 }
 

@@ -42,6 +42,11 @@ fn start(build: &Build, params: &Params, new_ledger: bool) -> Result<bool, Start
     if let Err(error) = disk::raise_memlock() {
         tracing::warn!("the limit on locked memory could not be raised: {error}");
     }
+    let ram = storage::in_memory(&params.ledger.storage)?;
+    let params = &match &ram {
+        Some(ram) => Params { data_dir: ram.path().into(), ..params.clone() },
+        None => params.clone(),
+    };
     place::check(&params.data_dir, new_ledger)?;
     own_dir(&params.data_dir)?;
     private_dir(&params.data_dir.join("ledger"))?;
@@ -59,7 +64,7 @@ fn start(build: &Build, params: &Params, new_ledger: bool) -> Result<bool, Start
     // Once there is a ledger: `place` takes this key for the sign of one.
     token::tell_log_key(&keys, &vkey)?;
     drop(keys);
-    let storage = storage::opened(&role.report, params.ledger.storage.direct);
+    let storage = storage::opened(&role.report, &params.ledger.storage);
     telemetry.storage(&storage);
     let accounting = AccountingTelemetry::register(&registries.accounting)?;
     let usage = start_usage(params, placement, &role, &accounting)?;
@@ -69,7 +74,7 @@ fn start(build: &Build, params: &Params, new_ledger: bool) -> Result<bool, Start
     let served: Result<(), StartError> = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         let http = Http::start(build, params, roles, keyring, &registries, &vkey).await?;
-        http.announce(&params.data_dir, &vkey);
+        http.announce(&params.data_dir, ram.is_some(), &vkey);
         let signal = signals.first().await;
         tracing::info!("{signal}: no new requests, what was taken is finished");
         http.drain().await;

@@ -9,7 +9,7 @@ use wire::Status;
 const CLOCK_MILLIS: i64 = 60_000;
 
 /// Why the ledger is not ready, or what is not as it should be; empty if all is well.
-fn reason(status: &Status) -> &'static str {
+fn reason(status: &Status, is_ram: bool) -> &'static str {
     let health = status.health;
     match status.refusing {
         Some(reason) => reason.word(),
@@ -17,6 +17,7 @@ fn reason(status: &Status) -> &'static str {
         None if health.clock_ahead_millis >= CLOCK_MILLIS => "clock_ahead",
         None if health.clock_ahead_millis <= -CLOCK_MILLIS => "clock_behind",
         None if health.derived_lost => "derived_lost",
+        None if is_ram => "ram_only",
         None => "",
     }
 }
@@ -26,12 +27,14 @@ fn reason(status: &Status) -> &'static str {
 pub(crate) struct LedgerReadiness {
     pub(crate) ledger: Arc<dyn LedgerPort>,
     pub(crate) telemetry: LedgerTelemetry,
+    /// Whether nothing of it is on disk.
+    pub(crate) is_ram: bool,
 }
 
 impl Role for LedgerReadiness {
     fn readiness(&self) -> Readiness {
         let status = self.ledger.status();
-        let reason = reason(&status);
+        let reason = reason(&status, self.is_ram);
         Readiness {
             ready: status.accepting,
             degraded: !reason.is_empty(),
@@ -103,7 +106,9 @@ mod tests {
             (None, Health { clock_ahead_millis: CLOCK_MILLIS - 1, ..well }, ""),
             (None, Health { derived_lost: true, ..well }, "derived_lost"),
         ] {
-            assert_eq!(reason(&status(refusing, health)), expected);
+            assert_eq!(reason(&status(refusing, health), false), expected);
+            let in_memory = if expected.is_empty() { "ram_only" } else { expected };
+            assert_eq!(reason(&status(refusing, health), true), in_memory);
         }
     }
 }

@@ -13,6 +13,10 @@ pub(crate) enum StartError {
     Descriptors(#[from] TooFew),
     #[error("{0}")]
     Place(#[from] PlaceError),
+    #[error(
+        "storage.io = \"ram\": {0}; it needs CAP_SYS_ADMIN and Linux 5.2: run as root, or set another storage.io"
+    )]
+    Ram(disk::DiskError),
     #[error("{0}")]
     Keys(#[from] KeyError),
     #[error("{0}")]
@@ -35,6 +39,7 @@ impl StartError {
         match self {
             Self::Descriptors(_) => 92,
             Self::Place(error) => error.exit_code(),
+            Self::Ram(_) => 89,
             Self::Keys(error) => error.exit_code(),
             Self::Ledger(error) => error.exit_code(),
             Self::Usage(error) => error.exit_code(),

@@ -2,18 +2,36 @@
 //!
 //! Holds: what is slower or weaker than was asked for is a warning of its own, with its cause.
 
+use disk::RamDisk;
 use engine::{BuffersReport, Direct, LedgerReport};
 use server::Storage;
 
+use crate::{params::StorageParams, start_error::StartError};
+
+/// The data directory in memory, if that is asked for.
+///
+/// # Errors
+/// If the kernel gives none.
+pub(crate) fn in_memory(params: &StorageParams) -> Result<Option<RamDisk>, StartError> {
+    let Some(bytes) = params.ram_bytes else { return Ok(None) };
+    let ram = RamDisk::new(bytes).map_err(StartError::Ram)?;
+    tracing::warn!(
+        mib = bytes >> 20,
+        never_swapped = ram.is_never_swapped(),
+        "storage.io = \"ram\": everything lies in memory, keys too, and is gone when this process ends"
+    );
+    Ok(Some(ram))
+}
+
 /// Logs how the ledger was opened, and says the same for those who ask.
-pub(crate) fn opened(report: &LedgerReport, direct: Direct) -> Storage {
+pub(crate) fn opened(report: &LedgerReport, params: &StorageParams) -> Storage {
     let LedgerReport { store, backend, buffers, .. } = report;
     if let Some(cause) = &backend.fell_back {
         tracing::warn!(
             "the journal is written by pwritev2, one write at a time, instead of io_uring: {cause}"
         );
     }
-    if !store.is_direct && direct != Direct::Off {
+    if !store.is_direct && params.direct != Direct::Off && params.ram_bytes.is_none() {
         tracing::warn!(
             "the file system of the data directory refuses direct I/O: the journal goes through the page \
              cache, as durable and slower; put it on ext4 or XFS"
@@ -31,7 +49,7 @@ pub(crate) fn opened(report: &LedgerReport, direct: Direct) -> Storage {
         }
     };
     let storage = Storage {
-        io: backend.kind.word(),
+        io: if params.ram_bytes.is_some() { "ram" } else { backend.kind.word() },
         commit: backend.commit.word(),
         direct: store.is_direct,
         registered_buffers,

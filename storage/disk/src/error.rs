@@ -47,6 +47,8 @@ pub enum Operation {
     Register,
     /// Reading or raising a resource limit.
     Limit,
+    /// Making a file system in memory.
+    RamDisk,
 }
 
 impl std::fmt::Display for Operation {
@@ -70,6 +72,7 @@ impl std::fmt::Display for Operation {
             Operation::Submit => "submit",
             Operation::Register => "register",
             Operation::Limit => "limit",
+            Operation::RamDisk => "make a file system in memory",
         })
     }
 }

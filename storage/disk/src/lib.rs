@@ -10,6 +10,7 @@
 //! - [`CommitMethod`]: how a write is made durable; which, no caller needs to know.
 //! - [`Doorbell`]: wakes the thread that waits on a backend.
 //! - [`adopt`]: gives a socket to a library that takes raw descriptors only.
+//! - [`RamDisk`]: a file system in memory that ends with its process.
 //! - [`DirectoryLock`]: one writer for each data directory.
 //!
 //! **Invariant:** a buffer moves into a backend with its operation and comes back with the
@@ -35,6 +36,7 @@ mod memlock;
 mod plain;
 mod pool;
 mod pwrite;
+mod ram;
 mod refusal;
 mod ring;
 mod setup;
@@ -54,6 +56,7 @@ pub use memlock::{Memlock, raise_memlock};
 pub use plain::PlainFile;
 pub use pool::BufferPool;
 pub use pwrite::Pwrite;
+pub use ram::RamDisk;
 pub use ring::Ring;
 pub use rustix::io::Errno;
 pub use setup::{BuffersReport, RingOptions, RingReport, SetupFlag};

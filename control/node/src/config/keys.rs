@@ -35,7 +35,7 @@ static NODE: &[Key] = &[
     word(
         "profile",
         &["macronode", "micronode"],
-        "`macronode` is persistent. `micronode` (RAM only) is refused by this version. A config file must name it.",
+        "`macronode` is persistent. `micronode` is refused by this version; `storage.io = \"ram\"` keeps nothing on disk. A config file must name it.",
     )
     .also(&["RON_LEDGER_PROFILE"]),
     path("data_dir", "./macronode-data", "Where everything durable lies; made with mode 0700."),
@@ -98,8 +98,8 @@ static LEDGER: &[Key] = &[
 static STORAGE: &[Key] = &[
     word(
         "storage.io",
-        &["auto", "uring", "pwrite"],
-        "What carries the writes: `auto` takes io_uring where there is one, `uring` refuses to start without.",
+        &["auto", "uring", "pwrite", "ram"],
+        "What carries the writes: `auto` takes io_uring where there is one, `uring` refuses to start without. `ram` keeps the whole data directory in memory, keys too: it ends with the process, and needs CAP_SYS_ADMIN.",
     ),
     word(
         "storage.direct",
@@ -110,6 +110,12 @@ static STORAGE: &[Key] = &[
         "storage.commit",
         &["dsync", "fdatasync_linked", "fdatasync"],
         "How a frame is made durable: by its write (RWF_DSYNC), by a flush linked to its write, or by a flush for all that is written.",
+    ),
+    integer(
+        "storage.ram_mib",
+        (16, 1 << 20),
+        256,
+        "MiB that `storage.io = \"ram\"` takes at most; full, new entries are refused (`no_space`).",
     ),
 ];
 
