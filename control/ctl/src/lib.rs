@@ -24,5 +24,6 @@ pub use receipt::{ProvenReceipt, ProvenSide, ReceiptFault, check_receipt};
 pub use ronctl::main as ronctl_main;
 pub use ship::ShipReport;
 pub use verify::{
-    AssetFacts, Beyond, Checked, Finding, Holder, LedgerFacts, Report, TailReport, VerifyError, verify,
+    AssetFacts, Beyond, Checked, DerivedReport, Difference, Finding, Holder, LedgerFacts, Report, TailReport,
+    VerifyError, verify,
 };

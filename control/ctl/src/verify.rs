@@ -5,6 +5,7 @@
 //! journal ends (`journal::recover`), what its records must say (`ledger::Audit`).
 
 mod beyond;
+mod derived;
 mod error;
 pub(crate) mod examiner;
 pub(crate) mod files;
@@ -23,6 +24,8 @@ use ledger::HashKind;
 use model::Seq;
 
 pub use beyond::Beyond;
+use derived::Derived;
+pub use derived::{DerivedReport, Difference};
 pub use error::VerifyError;
 use examiner::Examiner;
 use files::Files;
@@ -35,7 +38,7 @@ use segments::Segments;
 const NOT_CHECKED: [&str; 7] = [
     "the tables inside a checkpoint (its digest, its last frame and its root are)",
     "that the rows of a slice add up to the totals in its entry",
-    "derived files: tiles and the frame index are rebuilt from the journal where they do not fit",
+    "derived files that are not there, or go on after the last frame that was read",
     "that blinds were drawn from the ledger's secret, and who was allowed to ask",
     "keys older than the retention, of which a second outcome would be none",
     "unused bytes of segments, and bytes that earlier starts have cut aside",
@@ -56,7 +59,8 @@ pub fn verify(data_dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Rep
         journal::HashKind::Blake3 => HashKind::Blake3,
     };
     let mut examiner = Examiner::new(hash, files.superblock.ledger, files.slot, files.checkpoints.clone());
-    let mut read = Reading { files: &files, bytes: 0, segments: 0, direct: true };
+    let derived = Derived::open(&files.root, files.superblock.ledger, hash);
+    let mut read = Reading { files: &files, derived, bytes: 0, segments: 0, direct: true };
     let (tail, beyond) = read.journal(&mut examiner, progress)?;
     let held = holder.or_else(|| holder::of(&lock));
     let moved =
@@ -66,12 +70,13 @@ pub fn verify(data_dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Rep
         TailReport::Clean if held.is_some() => TailReport::Moving,
         tail @ (TailReport::Clean | TailReport::Torn { .. } | TailReport::Moving | TailReport::Rot) => tail,
     };
-    finish(&files, examiner, held, tail, beyond, &read)
+    finish(&files, examiner, held, tail, beyond, read)
 }
 
 /// One reading of the journal.
 struct Reading<'a> {
     files: &'a Files,
+    derived: Derived,
     bytes: u64,
     segments: u64,
     direct: bool,
@@ -126,6 +131,7 @@ impl Reading<'_> {
         let mut buffer = vec![0; recovery_buffer_bytes(superblock.geometry)];
         let recovered = recover(&input, &mut segments, &mut buffer, |frame| {
             examiner.take(frame);
+            self.derived.take(frame);
             progress(examiner.frames, examiner.frame_bytes);
             Ok::<(), Infallible>(())
         });
@@ -197,7 +203,7 @@ fn finish(
     holder: Option<Holder>,
     tail: TailReport,
     beyond: Option<Beyond>,
-    reading: &Reading<'_>,
+    reading: Reading<'_>,
 ) -> Result<Report, VerifyError> {
     let last = examiner.last;
     if let Err(wrong) = examiner.audit.finish() {
@@ -246,12 +252,14 @@ fn finish(
             journal::HashKind::Blake3 => "blake3",
         },
     };
+    let derived = reading.derived.finish(last.map_or(Seq::ZERO, |last| last.through));
     Ok(Report {
-        clean: examiner.findings_count == 0,
+        clean: examiner.findings_count == 0 && derived.differences.is_empty(),
         directory: files.root.display().to_string(),
         ledger,
         holder,
         checked,
+        derived,
         tail,
         beyond,
         not_checked: NOT_CHECKED.map(str::to_owned).to_vec(),

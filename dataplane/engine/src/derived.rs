@@ -8,13 +8,13 @@
 use std::path::{Path, PathBuf};
 
 use disk::{Access, DiskError, PlainFile, directory};
-use ledger::{Hash, HashKind, HashSource};
+use ledger::{FrameRow, Hash, HashKind, HashSource};
 use model::{Instant, LedgerId, Nanos, Seq};
 use wire::Root;
 
 use crate::{
     clock,
-    frame_index::{FrameIndex, FrameRow, IndexError},
+    frame_index::{FrameIndex, IndexError},
     tile_files::TileFiles,
 };
 

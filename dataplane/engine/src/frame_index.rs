@@ -9,15 +9,14 @@ use std::path::Path;
 
 use disk::{DiskError, PlainFile};
 use journal::FrameHeader;
-use ledger::HashKind;
+use ledger::{FRAME_ROW_BYTES, FrameRow, HashKind};
 use model::{LedgerId, Seq, Timestamp};
 use wire::Root;
 
-const BODY_BYTES: usize = 64;
-const ROW_BYTES: usize = 72;
+const ROW_BYTES: usize = FRAME_ROW_BYTES;
 const ROW_BYTES_U64: u64 = 72;
-/// Set beside a row's count if the frame carries slices.
-const SLICES_FLAG: u64 = 1 << 31;
+
+const _: () = assert!(ROW_BYTES == 72);
 
 /// Why a row cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -30,75 +29,16 @@ pub enum IndexError {
     Damaged(u64),
 }
 
-/// Where one frame lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FrameRow {
-    /// Its first entry.
-    pub first_seq: Seq,
-    /// Entries in it; at least one.
-    pub count: u32,
-    /// Its segment.
-    pub segment: u32,
-    /// Where it begins in the segment, in bytes.
-    pub offset: u64,
-    /// Ledger time of its batch.
-    pub at: Timestamp,
-    /// The root after it.
-    pub root: [u8; 32],
-    /// Whether there are slices among its entries.
-    pub has_slices: bool,
-}
-
-impl FrameRow {
-    /// The row of the frame with this header, which carries entries.
-    pub(crate) fn of(header: &FrameHeader, has_slices: bool) -> Self {
-        Self {
-            first_seq: header.first_seq,
-            count: header.count,
-            segment: header.position.segment.0,
-            offset: header.position.offset,
-            at: header.at,
-            root: header.root,
-            has_slices,
-        }
-    }
-
-    /// Its last entry.
-    #[must_use]
-    pub fn last_seq(&self) -> Seq {
-        assert!(self.count > 0);
-        self.first_seq.plus(u64::from(self.count) - 1)
-    }
-
-    fn encode(&self) -> [u8; BODY_BYTES] {
-        let mut row = [0; BODY_BYTES];
-        let (front, root) = row.split_at_mut(32);
-        root.copy_from_slice(&self.root);
-        let flag = if self.has_slices { SLICES_FLAG } else { 0 };
-        let place = u64::from(self.segment) << 32 | flag | u64::from(self.count);
-        let words = [self.first_seq.0, place, self.offset, self.at.0];
-        for (bytes, word) in front.as_chunks_mut::<8>().0.iter_mut().zip(words) {
-            *bytes = word.to_le_bytes();
-        }
-        row
-    }
-
-    fn decode(row: &[u8; BODY_BYTES]) -> Self {
-        let (front, tail) = row.split_at(32);
-        let mut words = front.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes));
-        let mut word = || words.next().expect("four words in 32 bytes");
-        let (first_seq, place, offset, at) = (word(), word(), word(), word());
-        let mut root = [0; 32];
-        root.copy_from_slice(tail);
-        Self {
-            first_seq: Seq(first_seq),
-            count: u32::try_from(place & (SLICES_FLAG - 1)).expect("masked"),
-            segment: u32::try_from(place >> 32).expect("shifted"),
-            offset,
-            at: Timestamp(at),
-            root,
-            has_slices: place & SLICES_FLAG != 0,
-        }
+/// The row of the frame with this header, which carries entries.
+pub(crate) const fn row_of(header: &FrameHeader, has_slices: bool) -> FrameRow {
+    FrameRow {
+        first_seq: header.first_seq,
+        count: header.count,
+        segment: header.position.segment.0,
+        offset: header.position.offset,
+        at: header.at,
+        root: header.root,
+        has_slices,
     }
 }
 
@@ -159,9 +99,7 @@ impl FrameIndex {
         }
         let mut bytes = Vec::with_capacity(self.unwritten.len() * ROW_BYTES);
         for row in &self.unwritten {
-            let body = row.encode();
-            bytes.extend_from_slice(&body);
-            bytes.extend_from_slice(&self.check_word(&body));
+            bytes.extend_from_slice(&row.encode(self.hash, self.ledger));
         }
         self.file.write_at(self.rows * ROW_BYTES_U64, &bytes)?;
         self.rows = self.count();
@@ -171,14 +109,6 @@ impl FrameIndex {
 
     fn count(&self) -> u64 {
         self.rows + u64::try_from(self.unwritten.len()).expect("a count fits")
-    }
-
-    fn check_word(&self, body: &[u8; BODY_BYTES]) -> [u8; ROW_BYTES - BODY_BYTES] {
-        let mut bytes = [0; BODY_BYTES + 16];
-        let (front, back) = bytes.split_at_mut(16);
-        front.copy_from_slice(&self.ledger.0);
-        back.copy_from_slice(body);
-        *self.hash.leaf(&bytes).first_chunk().expect("a hash is longer")
     }
 
     /// Flushes, and makes the file durable.
@@ -310,14 +240,7 @@ impl FrameIndex {
         }
         let mut row = [0; ROW_BYTES];
         self.file.read_at(number * ROW_BYTES_U64, &mut row)?;
-        let (body, check) = row.split_first_chunk::<BODY_BYTES>().expect("a row begins with its body");
-        let found = FrameRow::decode(body);
-        // The check word is no secret: what it vouches for may still be no row.
-        let ends = found.first_seq.0.checked_add(u64::from(found.count));
-        if *check != self.check_word(body) || found.count == 0 || ends.is_none() {
-            return Err(IndexError::Damaged(number));
-        }
-        Ok(Some(found))
+        FrameRow::decode(&row, self.hash, self.ledger).map(Some).ok_or(IndexError::Damaged(number))
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
     bell::Bell,
     checkpointer::Recipe,
     derived::Derived,
-    frame_index::FrameRow,
+    frame_index::row_of,
     store::{LastFrame, ReplayError, Segments},
 };
 
@@ -77,7 +77,7 @@ impl Built {
         }
         leaves.into_iter().for_each(|leaf| self.derived.push_leaf(leaf));
         if header.count > 0 {
-            self.derived.push_row(FrameRow::of(header, has_slices));
+            self.derived.push_row(row_of(header, has_slices));
         }
         self.last = Some(LastFrame::of(frame));
         self.unflushed += u64::from(header.count);

@@ -19,6 +19,7 @@ mod checkpoint;
 mod decide;
 mod decision;
 mod error;
+mod frame_row;
 mod hash;
 mod head;
 mod history;
@@ -43,6 +44,7 @@ pub use audit::{AssetReport, Audit, Fault, Finding, Report, Total};
 pub use decide::Prepared;
 pub use decision::{Decision, Postings, SliceDecision};
 pub use error::{Effect, Error};
+pub use frame_row::{FRAME_ROW_BYTES, FrameRow};
 pub use hash::{Hash, HashKind};
 pub use head::{TreeHead, open_checkpoint, sign_checkpoint};
 pub use history::{

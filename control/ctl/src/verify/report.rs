@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::{Beyond, Finding, Holder};
+use super::{Beyond, DerivedReport, Finding, Holder};
 
 /// What a verification says.
 #[derive(Clone, Debug, Serialize)]
@@ -19,6 +19,8 @@ pub struct Report {
     pub holder: Option<Holder>,
     /// What was read and compared.
     pub checked: Checked,
+    /// What was compared of the files that the journal implies.
+    pub derived: DerivedReport,
     /// What lies after the last frame.
     pub tail: TailReport,
     /// What lies behind damage; `None` where there is none.
@@ -151,6 +153,10 @@ impl Report {
         }
         lines.push(String::new());
         self.checked.lines(&mut lines);
+        let DerivedReport { tile_hashes, frame_rows, runs, history_rows, differences } = &self.derived;
+        lines.push(format!(
+            "  derived       {tile_hashes} hashes of tiles, {frame_rows} rows of the frame index, {history_rows} rows of {runs} runs of the history"
+        ));
         lines.push(format!("  tail          {}", self.tail.words()));
         if let Some(beyond) = &self.beyond {
             lines.push(format!(
@@ -169,7 +175,8 @@ impl Report {
         if self.findings_count > kept {
             lines.push(format!("and {} findings more", self.findings_count - kept));
         }
-        lines.push(match self.findings_count {
+        lines.extend(differences.iter().map(|difference| format!("derived finding: {difference}")));
+        lines.push(match self.findings_count + differences.len() as u64 {
             0 => "clean: nothing was found".into(),
             1 => "NOT CLEAN: 1 finding".into(),
             count => format!("NOT CLEAN: {count} findings"),

@@ -1,5 +1,6 @@
 //! Journals that real threads have written, verified whole, damaged, forged, and while they grow.
 
+mod derived;
 mod forge;
 
 use std::{

@@ -5,11 +5,12 @@
 //! not there.
 
 use journal::{FrameHeader, Position, SegmentNumber};
+use ledger::FrameRow;
 use model::{BatchView, RecordRef, Seq, Timestamp};
 use wire::{SLICE_PAGE_BYTES, SlicePage};
 
 use super::{FollowError, Follower};
-use crate::{derived::DerivedError, frame_index::FrameRow};
+use crate::derived::DerivedError;
 
 /// Frames with slices that are read together.
 const ROWS: usize = 256;

@@ -15,7 +15,7 @@ use super::{
     hints::Hints,
     open::{Places, load_checkpoint},
 };
-use crate::{derived::Derived, frame_index::FrameRow};
+use crate::{derived::Derived, frame_index::row_of};
 
 /// Entries whose leaves and rows are gathered in memory before they are written out.
 const FLUSH_EVERY: u64 = 8_192;
@@ -208,7 +208,7 @@ impl Replay {
     ) -> Result<(), ReplayError> {
         let has_slices = self.take_records(header, payload, leaves)?;
         if header.count > 0 {
-            self.derived.push_row(FrameRow::of(header, has_slices));
+            self.derived.push_row(row_of(header, has_slices));
         }
         self.last = Some(LastFrame {
             frame: header.frame,
