@@ -54,14 +54,14 @@ fn start(build: &Build, params: &Params, new_ledger: bool) -> Result<bool, Start
     let keyring = token::keyring(&keys)?;
     let seed = keys.secret("checkpoint.key")?;
     let signer = ledger::NoteSigner::new(&params.ledger.origin, &seed)?;
-    let vkey = signer.verifier().to_string();
     let registries = Registries::default();
     let telemetry = LedgerTelemetry::register(&registries.ledger)?;
     let observer = Box::new(TelemetryObserver(telemetry.clone()));
     let placement =
         plan(&cores(), Wanted { shards: params.accounting.shards, committer: params.ledger.core });
     let role = LedgerRole::start(&ledger_params(params, &placement), &birth()?, signer, observer)?;
-    // Once there is a ledger: `place` takes this key for the sign of one.
+    // Once there is a ledger: `place` takes this key for the sign of one. Which key depends on its life.
+    let vkey = role.report.log_key.to_string();
     token::tell_log_key(&keys, &vkey)?;
     drop(keys);
     let storage = storage::opened(&role.report, &params.ledger.storage);

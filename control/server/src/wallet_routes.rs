@@ -107,7 +107,7 @@ async fn write(parts: &MoneyParts, request: Request<Body>, operation: Operation)
     };
     // The fingerprint binds a key to its request, so the names are the first request's own.
     let entry = StoredEntry { posting, leaf, debit: Some(request.debit), credit: Some(request.credit) };
-    let incarnation = parts.ledger.status().incarnation;
+    let incarnation = parts.ledger.status().lives.of(entry.posting.head.seq);
     let mut response = match money_answer(Render::CURRENT, &entry, incarnation, Some(&key)) {
         Ok(receipt) => json_text(receipt.to_json()),
         Err(problem) => Refusal::from(problem).into_response(),
@@ -174,9 +174,9 @@ async fn entries(parts: &MoneyParts, name: &str, query: Option<&str>, headers: &
     }
     require(&capability, Action::WalletRead, &name)?;
     let page = parts.reader().account_entries(name, asset, from, limit).await?.ok_or_else(no_account)?;
-    let incarnation = parts.ledger.status().incarnation;
+    let lives = parts.ledger.status().lives;
     let may_see = |other: &AccountName| capability.allows_account(other);
-    Ok(json_text(EntriesAnswer::new(name, asset, &page, incarnation, may_see).to_json()))
+    Ok(json_text(EntriesAnswer::new(name, asset, &page, &lives, may_see).to_json()))
 }
 
 async fn sequence(parts: &MoneyParts, name: &str, query: Option<&str>, headers: &HeaderMap) -> Answer {
@@ -229,7 +229,8 @@ fn readable(capability: &Capability, entry: &StoredEntry) -> Result<(), Refusal>
         | Kind::Usage
         | Kind::UsageLoss
         | Kind::Refused
-        | Kind::Horizon => false,
+        | Kind::Horizon
+        | Kind::Incarnation => false,
     };
     let sides = [&entry.debit, &entry.credit];
     if !moved || !sides.into_iter().flatten().any(|name| capability.allows_account(name)) {

@@ -2,7 +2,7 @@
 
 use alloc::{string::String, vec::Vec};
 
-use model::{AccountName, Asset, Incarnation, Timestamp, TxId};
+use model::{AccountName, Asset, Lives, Timestamp, TxId};
 use serde::Serialize;
 use wire::{AccountPage, StoredEntry};
 
@@ -58,10 +58,10 @@ impl EntriesAnswer {
         account: AccountName,
         asset: Asset,
         page: &AccountPage,
-        incarnation: Incarnation,
+        lives: &Lives,
         may_see: impl Fn(&AccountName) -> bool,
     ) -> Self {
-        let entry = |stored: &StoredEntry| AccountEntry::new(&account, stored, incarnation, &may_see);
+        let entry = |stored: &StoredEntry| AccountEntry::new(&account, stored, lives, &may_see);
         Self { account, asset, entries: page.entries.iter().map(entry).collect(), next: page.next }
     }
 
@@ -76,7 +76,7 @@ impl AccountEntry {
     fn new(
         account: &AccountName,
         stored: &StoredEntry,
-        incarnation: Incarnation,
+        lives: &Lives,
         may_see: &impl Fn(&AccountName) -> bool,
     ) -> Self {
         let posting = &stored.posting;
@@ -89,7 +89,7 @@ impl AccountEntry {
         Self {
             account_seq: side.seq,
             seq: posting.head.seq.0,
-            txid: posting.tx_id(incarnation, &stored.leaf),
+            txid: posting.tx_id(lives.of(posting.head.seq), &stored.leaf),
             ts: posting.head.at,
             kind: posting.head.kind.word(),
             side: word,

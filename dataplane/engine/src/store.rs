@@ -4,6 +4,7 @@ mod again;
 mod error;
 mod hints;
 mod images;
+mod incarnation;
 mod open;
 mod read_ahead;
 mod replay;
@@ -11,6 +12,7 @@ mod segments;
 mod twin;
 
 pub use error::OpenError;
+pub use incarnation::{Begun, NewLife, begin_incarnation};
 pub use open::{Birth, OpenReport, Store, StoreParams, is_ledger};
 pub(crate) use open::{Places, check_memory, checkpoints, open, write_checkpoint};
 pub(crate) use replay::{LastFrame, Wanted, rules};

@@ -53,7 +53,9 @@ pub use history::{
     RunRows, decode_block, due, history_rows, merge,
 };
 pub use keys::{KEY_RETENTION_MILLIS, KeyView};
-pub use leaf::{LeafData, OpenedSide, Which, leaf_data, record_leaf_hash, slice_leaf_data};
+pub use leaf::{
+    LeafData, OpenedSide, Which, beginning_leaf_data, leaf_data, record_leaf_hash, slice_leaf_data,
+};
 pub use leaf_fields::{LeafFields, LeafSides};
 pub use ledger::Ledger;
 pub use note::{

@@ -7,7 +7,7 @@ use std::{
 
 use ledger::{Decision, HashKind, Ledger, Params, Tree, leaf_data};
 use model::{
-    AccountName, Asset, Declined, Incarnation, LedgerId, Outcome, Posting, Reason, Request, Seq, Side,
+    AccountName, Asset, Declined, Incarnation, LedgerId, Lives, Outcome, Posting, Reason, Request, Seq, Side,
     Timestamp,
 };
 use wire::{
@@ -283,6 +283,7 @@ impl LedgerPort for Desk {
         Status {
             ledger: LedgerId([1; 16]),
             incarnation: Incarnation(1),
+            lives: Lives::default(),
             accepting: refusing.is_none(),
             refusing,
             committed: books.committed(),

@@ -212,11 +212,11 @@ impl Replay {
         }
         self.last = Some(LastFrame {
             frame: header.frame,
-            incarnation: header.incarnation,
             hash,
             position: header.position,
             frame_bytes,
             at: header.at,
+            incarnation: header.incarnation,
         });
         self.unflushed += u64::from(header.count);
         if self.unflushed >= FLUSH_EVERY {
@@ -275,7 +275,7 @@ impl Replay {
         self.ledger.encode_checkpoint(&self.tree, &mut payload);
         let checkpoint = Checkpoint {
             ledger: superblock.ledger,
-            incarnation: superblock.incarnation,
+            incarnation: last.incarnation,
             frame: last.frame,
             hash: last.hash,
             position: last.position,
