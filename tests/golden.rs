@@ -77,6 +77,7 @@ fn the_segment_that_was_kept_holds_an_entry_of_every_kind_that_is_decided() {
             kinds.push(match &record {
                 RecordRef::Posting(posting) => posting.head.kind,
                 RecordRef::Slice(slice, _) => slice.head.kind,
+                RecordRef::Beginning(beginning) => beginning.head.kind,
             });
             replayed.apply_record(&record).unwrap();
         }

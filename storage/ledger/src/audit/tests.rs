@@ -46,7 +46,7 @@ fn with_posting(seq: u64, change: fn(&mut Posting)) -> Vec<(u64, Fault)> {
     let mut journal = journal();
     match &mut journal[usize::try_from(seq - 1).unwrap()] {
         Stored::Posting(posting) => change(posting),
-        _ => panic!("entry {seq} is no posting"),
+        Stored::Slice(..) | Stored::Beginning(_) => panic!("entry {seq} is no posting"),
     }
     faults(&journal)
 }
@@ -55,7 +55,7 @@ fn with_slice(seq: u64, change: fn(&mut Slice, &mut Vec<u8>)) -> Vec<(u64, Fault
     let mut journal = journal();
     match &mut journal[usize::try_from(seq - 1).unwrap()] {
         Stored::Slice(slice, body) => change(slice, body),
-        _ => panic!("entry {seq} is no slice"),
+        Stored::Posting(_) | Stored::Beginning(_) => panic!("entry {seq} is no slice"),
     }
     faults(&journal)
 }
