@@ -401,6 +401,7 @@ impl CommitLoop {
         (flying.position, flying.frame_bytes, flying.submitted) = (position, bytes, now);
         let buffer = flying.buffer.take().expect("sealed and not yet submitted");
         self.backend.write_durable(file, position.offset, buffer, bytes, token(KIND_FRAME, frame.0));
+        self.preparer.wrote(position, bytes);
         self.retire_segments(position.segment);
     }
 

@@ -1,14 +1,14 @@
 //! The preparer: one unpinned thread of low priority that fills the next segments with zeros.
 //!
 //! Holds: a segment is told as prepared only when its zeros, its length and its name are durable; a
-//! full disk is met here, where it costs a wait, and not while committing. Leaves to others: which
-//! segment is needed when (`journal::Committer`).
+//! full disk is met here, where it costs a wait, and not while committing; while commits are under way
+//! it goes slowly (`Pace`). Leaves to others: which segment is needed when (`journal::Committer`).
 
 use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -18,6 +18,10 @@ use journal::{Position, SegmentNumber, segment_file_name};
 use model::Nanos;
 
 use crate::bell::Bell;
+
+mod pace;
+
+use pace::Pace;
 
 /// Zeros written before a segment is told as begun: enough for the first second of commits.
 const FIRST_BYTES: u64 = 4 << 20;
@@ -40,6 +44,7 @@ pub(crate) struct Prepared {
 #[derive(Debug)]
 pub(crate) struct Preparer {
     shared: Arc<Shared>,
+    segment_bytes: u64,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -52,6 +57,8 @@ struct Shared {
     stop: AtomicBool,
     /// The last try failed; the next one is a moment away.
     stuck: AtomicBool,
+    /// Where the newest frame ends, in bytes from the beginning of the first segment.
+    used: AtomicU64,
 }
 
 /// How far one segment is.
@@ -86,6 +93,7 @@ impl Preparer {
             committer,
             stop: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
+            used: AtomicU64::new(in_journal(segment_bytes, resume.segment, resume.offset)),
         });
         let work =
             Work { shared: Arc::clone(&shared), segments: segments.into(), segment_bytes, resume, direct };
@@ -93,7 +101,14 @@ impl Preparer {
             .name("preparer".into())
             .spawn(move || crate::fatal::guard("preparer", || work.run()))
             .expect("the process may start a thread");
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, segment_bytes, thread: Some(thread) })
+    }
+
+    /// A frame of `bytes` was given to the disk.
+    pub(crate) fn wrote(&self, position: Position, bytes: usize) {
+        let end = position.offset + u64::try_from(bytes).expect("a length fits in 64 bits");
+        let used = in_journal(self.segment_bytes, position.segment, end);
+        self.shared.used.store(used, Ordering::Relaxed);
     }
 
     /// Asks for a segment.
@@ -184,7 +199,9 @@ impl Work {
         loop {
             let end = (done.ready + done.step).min(self.segment_bytes);
             if done.ready < end {
-                file.write_zeros(done.ready, end)?;
+                let mut pace = Pace::begin(self.shared.used.load(Ordering::Relaxed));
+                let prepared = in_journal(self.segment_bytes, segment, done.ready);
+                file.write_zeros_at_pace(done.ready, end, &mut || self.next_piece(&mut pace, prepared))?;
             } else {
                 file.datasync()?;
             }
@@ -195,6 +212,15 @@ impl Work {
                 return Ok(());
             }
         }
+    }
+
+    /// Bytes of the next piece of zeros, when the disk has been left to the commits before it.
+    fn next_piece(&self, pace: &mut Pace, prepared: u64) -> usize {
+        let (bytes, pause) = pace.next(self.shared.used.load(Ordering::Relaxed), prepared);
+        if pause > Nanos(0) && !self.stopping() {
+            self.shared.bell.wait(pause, || self.stopping());
+        }
+        bytes
     }
 
     /// A file that a killed start left half filled is filled again from the beginning: nothing of it
@@ -221,6 +247,12 @@ impl Work {
     fn stopping(&self) -> bool {
         self.shared.stop.load(Ordering::Acquire)
     }
+}
+
+/// A place in the journal, in bytes from the beginning of the first segment.
+fn in_journal(segment_bytes: u64, SegmentNumber(segment): SegmentNumber, offset: u64) -> u64 {
+    // At most 2^32 segments of 4 GiB.
+    u64::from(segment) * segment_bytes + offset
 }
 
 #[cfg(test)]

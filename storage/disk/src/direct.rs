@@ -196,6 +196,23 @@ impl DirectFile {
     /// # Panics
     /// If an end of the range is not whole pages, or they are out of order.
     pub fn write_zeros(&self, from: u64, to: u64) -> Result<(), DiskError> {
+        self.write_zeros_at_pace(from, to, &mut || ZERO_CHUNK_BYTES)
+    }
+
+    /// The same, piece by piece: `piece` is called before each write, says how many bytes it has, and
+    /// may take its time.
+    ///
+    /// # Errors
+    /// As [`DirectFile::write_zeros`].
+    ///
+    /// # Panics
+    /// As [`DirectFile::write_zeros`], or if a piece is not whole pages, or none, or over 1 MiB.
+    pub fn write_zeros_at_pace(
+        &self,
+        from: u64,
+        to: u64,
+        piece: &mut dyn FnMut() -> usize,
+    ) -> Result<(), DiskError> {
         check_offset(from);
         check_offset(to);
         assert!(from <= to, "a range ends after its begin");
@@ -203,7 +220,7 @@ impl DirectFile {
             return Ok(());
         }
         let len_before = self.len_bytes()?;
-        let outcome = self.reserve(from, to).and_then(|()| self.overwrite(from, to));
+        let outcome = self.reserve(from, to).and_then(|()| self.overwrite(from, to, piece));
         if outcome.is_err() {
             // A reservation that fails half-way keeps what it got, and would keep the disk full. The
             // first failure is the one to tell.
@@ -221,12 +238,13 @@ impl DirectFile {
     }
 
     /// Writes zeros over the range and flushes them.
-    fn overwrite(&self, from: u64, to: u64) -> Result<(), DiskError> {
+    fn overwrite(&self, from: u64, to: u64, piece: &mut dyn FnMut() -> usize) -> Result<(), DiskError> {
         let zeros = AlignedBuf::new(ZERO_CHUNK_BYTES);
         let mut offset = from;
         while offset < to {
             let left = usize::try_from(to - offset).unwrap_or(usize::MAX);
-            let wanted = left.min(ZERO_CHUNK_BYTES);
+            let wanted = left.min(piece());
+            assert!(wanted > 0 && wanted <= ZERO_CHUNK_BYTES, "a piece that the buffer holds");
             let written = self
                 .write_once(offset, &zeros, wanted, ReadWriteFlags::empty())
                 .map_err(|errno| DiskError::file(Operation::Write, &self.path, errno))?;

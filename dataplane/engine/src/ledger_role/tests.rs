@@ -244,8 +244,10 @@ fn checkpoints_are_made_while_running_and_bound_what_a_kill_costs() {
 
 fn copy_tree(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
+    let mut entries: Vec<_> = std::fs::read_dir(from).unwrap().map(Result::unwrap).collect();
+    // Segments last: slot and checkpoints that are copied before name nothing that is not in them.
+    entries.sort_by_key(|entry| entry.file_name() == "segments");
+    for entry in entries {
         let target = to.join(entry.file_name());
         if entry.file_type().unwrap().is_dir() {
             copy_tree(&entry.path(), &target);

@@ -77,6 +77,7 @@ fn a_second_try_does_not_touch_what_the_first_has_told() {
         committer,
         stop: AtomicBool::new(false),
         stuck: AtomicBool::new(false),
+        used: AtomicU64::new(0),
     });
     let work = Work {
         shared: Arc::clone(&shared),
