@@ -44,6 +44,8 @@ pub struct Batched {
     pub entries_per_second: f64,
     /// Bytes written to the journal in a second, headers and padding included.
     pub bytes_per_second: f64,
+    /// Bytes written to the journal.
+    pub bytes: u64,
 }
 
 /// A system that commits. Each method runs one block, starts from an idle system and leaves one.
@@ -326,7 +328,7 @@ mod tests {
         }
 
         fn batched(&mut self, batches: u32) -> anyhow::Result<Batched> {
-            Ok(Batched { entries_per_second: f64::from(batches), bytes_per_second: 1.0 })
+            Ok(Batched { entries_per_second: f64::from(batches), bytes_per_second: 1.0, bytes: 1 })
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use engine::{Birth, CommitMethod, CommitObserver, Direct, Io, LedgerParams, LedgerRole, StoreParams};
 use ledger::{HashKind, NoteSigner};
-use model::limits::GROUP_ENTRIES_MAX;
+use model::limits::{FRAMES_IN_FLIGHT_MAX, GROUP_ENTRIES_MAX};
 use model::{
     AccountName, Amount, Asset, IdemKey, Kind, LedgerId, Nanos, Outcome, Preconditions, Request, Text,
 };
@@ -25,10 +25,15 @@ use crate::clock::Clock;
 use crate::commit::{Batched, Committing, Lone, Plan, Side};
 use crate::pace::Latencies;
 
-/// Accounts that money moves between.
-const ACCOUNTS: usize = 1_000;
+/// Accounts that money moves between, unless a scenario wants another number.
+pub const ACCOUNTS: usize = 1_000;
 /// What each of them begins with: more than all transfers together can take.
 const FUNDS: u128 = 1 << 60;
+/// Accounts opened by one call: each takes two entries.
+const MINTS: usize = 1_000;
+/// Calls open for each lone frame in flight: the next one waits when a frame is done, so that the
+/// caller's wake is not part of what is measured.
+const CALLS_A_FRAME: usize = 4;
 /// Full batches open at once: one is written while the next is decided.
 const BATCHES_OPEN: usize = 3;
 /// How long anything may take before the run is given up.
@@ -49,6 +54,33 @@ pub struct Setting {
     pub segment_bytes: u64,
     /// Entries that the whole run makes at most.
     pub entries_max: usize,
+    /// Accounts that money moves between.
+    pub accounts: usize,
+}
+
+/// How the ledger runs while a block does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// How committer and caller wait.
+    pub waiting: Waiting,
+    /// Frames in flight at once.
+    pub frames: usize,
+    /// Entries after which a batch takes no further call.
+    pub entries: usize,
+}
+
+impl Manner {
+    /// As a node runs: frames as many as may be, batches as large as may be.
+    #[must_use]
+    pub const fn waiting(waiting: Waiting) -> Self {
+        Self { waiting, frames: FRAMES_IN_FLIGHT_MAX, entries: GROUP_ENTRIES_MAX }
+    }
+
+    /// Each entry in a frame of its own, so many in flight.
+    #[must_use]
+    pub const fn lone_frames(frames: usize) -> Self {
+        Self { waiting: Waiting::Sleep, frames, entries: 1 }
+    }
 }
 
 /// The ledger with either hash; goals are for the first.
@@ -58,15 +90,23 @@ pub const SIDES: [Side; 2] = [
 ];
 
 fn side(plan: &Plan, place: &Path, hash: HashKind) -> anyhow::Result<Box<dyn Committing>> {
-    let system = LedgerUnderTest::open(Setting {
+    let mut system = LedgerUnderTest::open(Setting {
         directory: place.to_path_buf(),
         hash,
         committer_core: plan.core,
-        caller_core: cores().into_iter().find(|core| Some(*core) != plan.core),
+        caller_core: other_core(plan.core),
         segment_bytes: plan.segment_bytes(),
         entries_max: plan.entries_max(),
+        accounts: ACCOUNTS,
     })?;
+    system.await_prepared()?;
     Ok(Box::new(system))
+}
+
+/// A core for the caller, beside the committer's.
+#[must_use]
+pub fn other_core(committer: Option<usize>) -> Option<usize> {
+    cores().into_iter().find(|core| Some(*core) != committer)
 }
 
 /// What the committer's thread tells of itself.
@@ -95,7 +135,7 @@ impl CommitObserver for Scribe {
 #[derive(Debug)]
 pub struct LedgerUnderTest {
     setting: Setting,
-    running: Option<(Waiting, LedgerRole)>,
+    running: Option<(Manner, LedgerRole)>,
     told: Arc<Mutex<Told>>,
     accounts: Vec<AccountName>,
     next: u64,
@@ -107,7 +147,8 @@ impl LedgerUnderTest {
     /// # Errors
     /// If it does not start.
     pub fn open(setting: Setting) -> anyhow::Result<Self> {
-        let accounts = (0..ACCOUNTS).map(|number| AccountName::parse(&format!("account-{number}")));
+        ensure!(setting.accounts > 1, "money moves between two accounts");
+        let accounts = (0..setting.accounts).map(|number| AccountName::parse(&format!("account-{number}")));
         let mut system = Self {
             setting,
             running: None,
@@ -119,27 +160,40 @@ impl LedgerUnderTest {
         let accounts = system.accounts.clone();
         let mints = accounts.into_iter().map(|name| system.request(Kind::Mint, issuance, name, FUNDS));
         let mints = mints.collect::<anyhow::Result<Vec<_>>>()?;
-        let call = system.call(mints);
-        let role = system.role(Waiting::Sleep)?;
-        let answer = Caller { role, waiting: Waiting::Sleep }.settle(call)?;
-        check(&answer)?;
-        system.await_prepared()?;
+        let calls: Vec<Call> = mints.chunks(MINTS).map(|mints| system.call(mints.to_vec())).collect();
+        let role = system.role(Manner::waiting(Waiting::Sleep))?;
+        for call in calls {
+            let answer = Caller { role, waiting: Waiting::Sleep }.settle(call)?;
+            check(&answer)?;
+        }
         Ok(system)
     }
 
-    fn role(&mut self, waiting: Waiting) -> anyhow::Result<&LedgerRole> {
-        if self.running.as_ref().is_some_and(|(as_now, _)| *as_now != waiting) {
+    fn role(&mut self, manner: Manner) -> anyhow::Result<&LedgerRole> {
+        if self.running.as_ref().is_some_and(|(as_now, _)| *as_now != manner) {
             self.close()?;
         }
         if self.running.is_none() {
             let observer = Box::new(Scribe(Arc::clone(&self.told)));
-            let role = start(&self.setting, waiting, observer)?;
-            self.running = Some((waiting, role));
+            let role = start(&self.setting, manner, observer)?;
+            self.running = Some((manner, role));
         }
         Ok(self.running.as_ref().map(|(_, role)| role).expect("started above"))
     }
 
-    fn close(&mut self) -> anyhow::Result<()> {
+    /// Starts it, if it does not run, and tells how many entries are durable.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn durable(&mut self) -> anyhow::Result<u64> {
+        Ok(self.role(Manner::waiting(Waiting::Sleep))?.board.durable())
+    }
+
+    /// Stops it.
+    ///
+    /// # Errors
+    /// If a write failed.
+    pub fn close(&mut self) -> anyhow::Result<()> {
         if let Some((_, role)) = self.running.take() {
             ensure!(role.stop(), "a write of the ledger under test failed");
         }
@@ -172,10 +226,11 @@ impl LedgerUnderTest {
         (0..count)
             .map(|_| {
                 let from = usize::try_from(self.next.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40)?;
-                let debit = *self.accounts.get(from % ACCOUNTS).expect("a remainder");
-                let credit = *self.accounts.get((from / 7 + 1 + from) % ACCOUNTS).expect("a remainder");
+                let count = self.accounts.len();
+                let debit = *self.accounts.get(from % count).expect("a remainder");
+                let credit = *self.accounts.get((from / 7 + 1 + from) % count).expect("a remainder");
                 let credit = if credit == debit {
-                    *self.accounts.get((from + 1) % ACCOUNTS).expect("a remainder")
+                    *self.accounts.get((from + 1) % count).expect("a remainder")
                 } else {
                     credit
                 };
@@ -208,10 +263,11 @@ impl LedgerUnderTest {
         &mut self,
         calls: VecDeque<Call>,
         open: usize,
-        waiting: Waiting,
+        manner: Manner,
     ) -> anyhow::Result<(Latencies, Duration)> {
         let core = self.setting.caller_core;
-        let role = self.role(waiting)?;
+        let waiting = manner.waiting;
+        let role = self.role(manner)?;
         let outcome = std::thread::scope(|scope| {
             let caller = scope.spawn(move || {
                 let _pinned = Pinned::to(core);
@@ -226,7 +282,10 @@ impl LedgerUnderTest {
     }
 
     /// Waits until the next segments are written full, so that no block runs beside it.
-    fn await_prepared(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If that takes longer than anything may.
+    pub fn await_prepared(&mut self) -> anyhow::Result<()> {
         let segments = self.setting.directory.join("segments");
         let begun = Clock::start();
         let mut whole_since = None;
@@ -247,9 +306,10 @@ impl LedgerUnderTest {
 impl Committing for LedgerUnderTest {
     fn lone(&mut self, commits: u32, waiting: Waiting) -> anyhow::Result<Lone> {
         let calls = self.calls(commits, 1)?;
-        self.role(waiting)?;
+        let manner = Manner::waiting(waiting);
+        self.role(manner)?;
         self.forget();
-        let (caller, _) = self.run(calls, 1, waiting)?;
+        let (caller, _) = self.run(calls, 1, manner)?;
         let committer = std::mem::take(&mut locked(&self.told).commits);
         ensure!(committer.count() == u64::from(commits), "each lone commit is one frame");
         Ok(Lone { committer, caller })
@@ -257,15 +317,22 @@ impl Committing for LedgerUnderTest {
 
     fn deep(&mut self, commits: u32, depth: u16) -> anyhow::Result<f64> {
         let calls = self.calls(commits, 1)?;
-        let (_, took) = self.run(calls, usize::from(depth), Waiting::Sleep)?;
+        let frames = usize::from(depth);
+        let manner = Manner::lone_frames(frames);
+        self.role(manner)?;
+        self.forget();
+        let (_, took) = self.run(calls, CALLS_A_FRAME * frames, manner)?;
+        let made = locked(&self.told).commits.count();
+        ensure!(made == u64::from(commits), "each entry is a frame of its own, not {made} frames");
         Ok(f64::from(commits) / took.as_secs_f64())
     }
 
     fn batched(&mut self, batches: u32) -> anyhow::Result<Batched> {
         let calls = self.calls(batches, GROUP_ENTRIES_MAX)?;
-        self.role(Waiting::Sleep)?;
+        let manner = Manner::waiting(Waiting::Sleep);
+        self.role(manner)?;
         self.forget();
-        let (_, took) = self.run(calls, BATCHES_OPEN, Waiting::Sleep)?;
+        let (_, took) = self.run(calls, BATCHES_OPEN, manner)?;
         let bytes = locked(&self.told).bytes;
         self.await_prepared()?;
         let entries = f64::from(batches) * f64::from(u32::try_from(GROUP_ENTRIES_MAX)?);
@@ -273,6 +340,7 @@ impl Committing for LedgerUnderTest {
         Ok(Batched {
             entries_per_second: entries / took.as_secs_f64(),
             bytes_per_second: mib * f64::from(1 << 20) / took.as_secs_f64(),
+            bytes,
         })
     }
 }
@@ -332,26 +400,22 @@ impl Caller<'_> {
     }
 }
 
-fn start(
-    setting: &Setting,
-    waiting: Waiting,
-    observer: Box<dyn CommitObserver>,
-) -> anyhow::Result<LedgerRole> {
+fn start(setting: &Setting, manner: Manner, observer: Box<dyn CommitObserver>) -> anyhow::Result<LedgerRole> {
     let params = LedgerParams {
         store: StoreParams {
             directory: setting.directory.clone(),
             hash: setting.hash,
             segment_bytes: setting.segment_bytes,
-            accounts_max: 4 * ACCOUNTS,
-            keys_max: setting.entries_max + 4 * ACCOUNTS,
+            accounts_max: 4 * setting.accounts,
+            keys_max: setting.entries_max + 4 * setting.accounts,
             direct: Direct::Required,
         },
         io: Io::Uring,
         commit: CommitMethod::Dsync,
-        frames_in_flight: model::limits::FRAMES_IN_FLIGHT_MAX,
+        frames_in_flight: manner.frames,
         core: setting.committer_core,
-        spin: waiting == Waiting::Spin,
-        batch_max_entries: GROUP_ENTRIES_MAX,
+        spin: manner.waiting == Waiting::Spin,
+        batch_max_entries: manner.entries,
         ingress: 64,
         slice_lanes: 0,
         max_forward_jump: Nanos::from_secs(86_400),

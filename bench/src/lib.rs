@@ -4,6 +4,8 @@
 //! - [`pace`]: load that does not wait for the system under test (open loop), and load that does.
 //! - [`bare_ring`]: the device's own clock.
 //! - [`commit`]: the committer beside the bare ring; other systems plug in by [`commit::Committing`].
+//! - [`storage`]: the journal beside `fio` ([`fio`]) and the bare ring: the committer machine and the
+//!   disk alone ([`journal_under_test`]), the whole ledger, what runs [`beside`] it, its [`replay`].
 //! - [`ledger_under_test`]: the real committer, as that scenario drives it.
 //! - [`wallet`], [`start`]: a real node in its own process ([`node_process`]), asked over HTTP
 //!   ([`http`], [`load`]) and audited afterwards ([`books`]).
@@ -14,16 +16,21 @@
 
 pub mod affinity;
 pub mod bare_ring;
+pub mod beside;
 pub mod blocks;
 pub mod books;
 pub mod clock;
 pub mod commit;
 pub mod fingerprint;
+pub mod fio;
 pub mod http;
+pub mod journal_under_test;
 pub mod ledger_under_test;
 pub mod load;
 pub mod node_process;
 pub mod pace;
+pub mod replay;
 pub mod report;
 pub mod start;
+pub mod storage;
 pub mod wallet;

@@ -8,7 +8,7 @@ use bench::affinity::cores;
 use bench::commit::{self, Plan};
 use bench::ledger_under_test::SIDES;
 use bench::node_process::binary;
-use bench::{start, wallet};
+use bench::{start, storage, wallet};
 use clap::{Args, Parser, Subcommand};
 
 /// Measures the system beside the machine and its peers, in one run.
@@ -23,6 +23,8 @@ struct Arguments {
 enum Scenario {
     /// Durable commits beside a bare ring that does the same writes.
     Commit(CommitArguments),
+    /// The journal beside `fio` and a bare ring, its replay, and its bytes.
+    Storage(StorageArguments),
     /// Durable transfers over HTTP against a node in its own process.
     Wallet(WalletArguments),
     /// From the start of a node's process to ready, in three ways.
@@ -46,6 +48,37 @@ struct CommitArguments {
     /// Full batches in a block.
     #[arg(long, default_value_t = 12)]
     batches: u32,
+    /// The core for the committing thread; the last one by default.
+    #[arg(long)]
+    core: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+struct StorageArguments {
+    /// Where the result goes as one JSON object; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// A directory on the device under test.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+    /// Pairs of alternating blocks for each comparison.
+    #[arg(long, default_value_t = 20)]
+    blocks: usize,
+    /// Lone frames in a block.
+    #[arg(long, default_value_t = 500)]
+    commits: u32,
+    /// Frames of 256 KiB in a block.
+    #[arg(long, default_value_t = 256)]
+    frames: u32,
+    /// Transfers of the journal that is replayed, in full batches.
+    #[arg(long, default_value_t = 1_000_000)]
+    transfers: u32,
+    /// Accounts that they are between.
+    #[arg(long, default_value_t = 10_000)]
+    accounts: usize,
+    /// Starts that replay it, with tiles and without.
+    #[arg(long, default_value_t = 5)]
+    starts: usize,
     /// The core for the committing thread; the last one by default.
     #[arg(long)]
     core: Option<usize>,
@@ -108,6 +141,19 @@ fn main() -> anyhow::Result<()> {
                 core: arguments.core.or(cores().last().copied()),
             };
             commit::run(&plan, &SIDES)?.publish(arguments.json.as_deref())
+        }
+        Scenario::Storage(arguments) => {
+            let plan = storage::Plan {
+                directory: arguments.directory,
+                blocks: arguments.blocks,
+                commits: arguments.commits,
+                frames: arguments.frames,
+                transfers: arguments.transfers,
+                accounts: arguments.accounts,
+                starts: arguments.starts,
+                core: arguments.core.or(cores().last().copied()),
+            };
+            storage::run(&plan)?.publish(arguments.json.as_deref())
         }
         Scenario::Wallet(arguments) => {
             let plan = wallet::Plan {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bench::commit::{self, Plan};
 use bench::ledger_under_test::SIDES;
 use bench::report::Report;
-use bench::{start, wallet};
+use bench::{start, storage, wallet};
 
 fn node() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
@@ -50,6 +50,44 @@ fn commit_measures_the_real_committer() {
         ["lone_p50_vs_ring", "lone_p99_vs_ring", "caller_p50_vs_ring", "depth4_vs_ring", "bandwidth_vs_ring"];
     check(&report, &values, &ratios);
     assert!(report.values["caller_p50_us"] >= report.values["committer_p50_us"], "the caller waits for more");
+}
+
+#[test]
+fn storage_stands_beside_the_device() {
+    let home = tempfile::tempdir().unwrap();
+    let plan = storage::Plan {
+        directory: home.path().into(),
+        blocks: 2,
+        commits: 20,
+        frames: 8,
+        transfers: 10_000,
+        accounts: 100,
+        starts: 1,
+        core: None,
+    };
+    if let Err(error) = commit::run(
+        &Plan { directory: home.path().into(), blocks: 1, commits: 1, batches: 1, core: None },
+        &[],
+    ) {
+        println!("not run, this host has no bare ring: {error:#}");
+        return;
+    }
+    let report = storage::run(&plan).unwrap();
+    let values =
+        ["replay_per_s", "replay_hashed_per_s", "bytes_per_transfer", "derived_bytes_per_entry", "depth"];
+    let mut ratios = vec!["prepare_p99_growth", "scrub_p99_growth"];
+    let has_fio = !report.env.missing_peers.contains(&"fio".to_owned());
+    let (by_fio, by_ring) = (
+        ["lone_p50_vs_fio", "lone_p99_vs_fio", "depth4_vs_fio", "bandwidth_vs_fio"],
+        ["lone_p50_vs_ring", "lone_p99_vs_ring", "depth4_vs_ring", "bandwidth_vs_ring"],
+    );
+    ratios.extend(by_ring);
+    ratios.extend(by_fio.iter().filter(|_| has_fio));
+    check(&report, &values, &ratios);
+    // Not a figure of speed: records, headers and padding in full batches.
+    let bytes = report.values["bytes_per_transfer"];
+    assert!(bytes > report.values["record_bytes"] && bytes < 217.0, "{bytes} bytes a transfer");
+    assert!(report.values["replayed_entries"] >= 2.0 * 8_190.0 + 200.0);
 }
 
 #[test]
