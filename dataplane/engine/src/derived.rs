@@ -18,7 +18,7 @@ use crate::{
     tile_files::TileFiles,
 };
 
-/// Leaves that may wait in memory to be written; 32 bytes each, and a row for each frame.
+/// Nodes that may wait in memory to be written; 32 bytes each, and a row for each frame.
 const UNWRITTEN_MAX: u64 = 1 << 21;
 /// How long after a failure the files are written again.
 const RETRY_AFTER: Nanos = Nanos::from_secs(1);
@@ -127,16 +127,15 @@ impl Derived {
         self.files.is_some()
     }
 
-    /// Adds the next leaf.
-    pub(crate) fn push_leaf(&mut self, leaf: Hash) {
+    /// Adds nodes of the tree that are full now, each with its level, in the order in which the tree
+    /// told them.
+    pub(crate) fn push_nodes(&mut self, nodes: &[(u8, Hash)]) {
         let Some(files) = &mut self.files else { return };
-        self.unwritten += 1;
+        self.unwritten += u64::try_from(nodes.len()).expect("a length fits in 64 bits");
         if self.unwritten > UNWRITTEN_MAX {
             return self.give_up("too much waits to be written");
         }
-        if let Err(error) = files.tiles.push(leaf) {
-            self.give_up(&error);
-        }
+        nodes.iter().for_each(|(level, node)| files.tiles.push(*level, *node));
     }
 
     /// Adds the row of the frame that brought the leaves pushed before.

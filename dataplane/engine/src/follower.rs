@@ -20,6 +20,7 @@ use wire::{
     ReadAsk, ReadCall, StoredEntry,
 };
 
+mod near;
 mod past;
 mod rebuild;
 mod slices;
@@ -83,6 +84,7 @@ pub(crate) struct Following {
     checkpoint: Option<Checkpoint>,
     waiting: VecDeque<(CallId, Seq)>,
     cached: Option<(Position, Vec<u8>)>,
+    near: near::Near,
     /// A tree that was published before this start and is not signed yet.
     published: Option<(u64, Hash)>,
     ended: bool,
@@ -289,6 +291,9 @@ impl Follower {
     /// The frame's bytes, from the journal. The last one read is kept.
     fn read_frame(&mut self, place: Position) -> Result<Vec<u8>, FollowError> {
         if let Some((_, bytes)) = self.state.cached.take_if(|(cached, _)| *cached == place) {
+            return Ok(bytes);
+        }
+        if let Some(bytes) = self.read_near(place) {
             return Ok(bytes);
         }
         let len = self.frame_len(place)?.next_multiple_of(disk::ALIGNMENT_BYTES);

@@ -23,6 +23,7 @@ use crate::{
     derived::Derived,
     frame_index::row_of,
     store::{LastFrame, ReplayError, Segments},
+    tile_files::LEVELS_PER_FILE,
 };
 
 /// How long after a failure it is tried again.
@@ -63,19 +64,23 @@ impl Built {
     /// `ReplayError`.
     pub(crate) fn take(&mut self, frame: &Frame<'_>) -> Result<(), ReplayError> {
         let header = &frame.header;
-        let (mut leaves, mut has_slices): (Vec<Hash>, bool) = (Vec::new(), false);
+        let (mut nodes, mut has_slices): (Vec<(u8, Hash)>, bool) = (Vec::new(), false);
         if header.count > 0 {
             for record in BatchView::parse(frame.payload)?.iter() {
                 let record = record?;
                 has_slices |= matches!(record, RecordRef::Slice(..));
-                leaves.push(ledger::record_leaf_hash(self.tree.hash(), &record));
+                let leaf = ledger::record_leaf_hash(self.tree.hash(), &record);
+                self.tree.push_each(leaf, |level, _, node| {
+                    if level.is_multiple_of(LEVELS_PER_FILE) {
+                        nodes.push((level, *node));
+                    }
+                });
             }
         }
-        leaves.iter().for_each(|leaf| self.tree.push(*leaf));
         if self.tree.size() != header.tree_size || self.tree.root() != header.root {
             return Err(ReplayError::Root { size: header.tree_size });
         }
-        leaves.into_iter().for_each(|leaf| self.derived.push_leaf(leaf));
+        self.derived.push_nodes(&nodes);
         if header.count > 0 {
             self.derived.push_row(row_of(header, has_slices));
         }

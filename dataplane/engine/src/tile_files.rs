@@ -17,7 +17,7 @@ use ledger::{Hash, HashKind, HashSource};
 const HASH_BYTES: usize = 32;
 const HASH_BYTES_U64: u64 = 32;
 /// Levels of the tree between two files.
-const LEVELS_PER_FILE: u8 = 8;
+pub(crate) const LEVELS_PER_FILE: u8 = 8;
 /// Nodes of one tile.
 const TILE: u64 = 1 << LEVELS_PER_FILE;
 
@@ -142,27 +142,25 @@ impl TileFiles {
         self.files.first().map_or(0, LevelFile::count)
     }
 
-    /// Adds the next leaf and every full node that it completes at a level that has a file.
+    /// Adds the next node that is full, as [`ledger::Tree::push_each`] tells them: it hashes each once.
+    /// Levels without a file are passed over.
     ///
-    /// # Errors
-    /// If a file cannot be read.
-    pub fn push(&mut self, leaf: Hash) -> Result<(), DiskError> {
-        let mut next = Some(leaf);
-        let mut level = 0;
-        while let Some(hash) = next.take() {
-            if level == self.files.len() {
-                self.files.push(LevelFile::new(&self.directory, level));
-            }
-            let file = self.files.get_mut(level).expect("made above");
-            file.unwritten.push(hash);
-            let count = file.count();
-            if count.is_multiple_of(TILE) {
-                next = self.fold(level, count - TILE, TILE)?;
-                assert!(next.is_some(), "a tile that was just filled is there");
-            }
-            level += 1;
+    /// # Panics
+    /// If a node comes before the tile below it is full.
+    pub fn push(&mut self, level: u8, node: Hash) {
+        if !level.is_multiple_of(LEVELS_PER_FILE) {
+            return;
         }
-        Ok(())
+        let number = usize::from(level / LEVELS_PER_FILE);
+        if number == self.files.len() {
+            self.files.push(LevelFile::new(&self.directory, number));
+        }
+        let file = self.files.get_mut(number).expect("nodes come from the leaves upwards");
+        file.unwritten.push(node);
+        let count = file.count();
+        if let Some(below) = number.checked_sub(1).and_then(|below| self.files.get(below)) {
+            assert_eq!(below.count(), count * TILE, "a node completes its tile");
+        }
     }
 
     /// Writes what was pushed.
@@ -246,8 +244,9 @@ mod tests {
         std::fs::create_dir(&directory).unwrap();
         let leaf = |number: u64| HashKind::Sha256.leaf(&number.to_le_bytes());
         let mut tiles = TileFiles::open(&directory, HashKind::Sha256).unwrap();
+        let mut tree = ledger::Tree::new(HashKind::Sha256);
         for number in 0..70_000 {
-            tiles.push(leaf(number)).unwrap();
+            tree.push_each(leaf(number), |level, _, node| tiles.push(level, *node));
             if number % 1_000 == 0 {
                 tiles.flush().unwrap();
             }
@@ -255,10 +254,6 @@ mod tests {
         tiles.sync().unwrap();
         let mut tiles = TileFiles::open(&directory, HashKind::Sha256).unwrap();
         assert_eq!(tiles.size(), 70_000);
-        let mut tree = ledger::Tree::new(HashKind::Sha256);
-        for number in 0..70_000 {
-            tree.push(leaf(number));
-        }
         assert_eq!(tiles.root(70_000), Some(tree.root()));
         assert_eq!(tiles.root(0), Some(HashKind::Sha256.empty()));
         let mut level: Vec<Hash> = (0..70_000).map(leaf).collect();

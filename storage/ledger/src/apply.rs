@@ -9,7 +9,7 @@ use model::{AccountName, Asset, Beginning, Kind, Life, Posting, Reason, RecordRe
 
 use crate::{
     Effect, Error, Ledger,
-    accounts::Seat,
+    accounts::{OwnerAt, Seat},
     decide::is_begun_by_issuer,
     keys::{KeyRow, KeyView},
 };
@@ -25,18 +25,37 @@ impl Ledger {
     /// Says what does not follow from the state; those before it are applied.
     pub fn apply_records(&mut self, records: &[RecordRef<'_>]) -> Result<(), Error> {
         for some in records.chunks(LOOKED_UP_AT_ONCE) {
-            let mut read = 0;
-            for record in some {
-                if let RecordRef::Posting(posting) = record {
-                    read ^= self.keys.touch(&posting.key);
-                    read ^= self.accounts.touch_slot(posting.debit.account, posting.asset);
-                    read ^= self.accounts.touch_slot(posting.credit.account, posting.asset);
-                }
-            }
-            core::hint::black_box(read);
+            self.touch_records(some);
             some.iter().try_for_each(|record| self.apply_record(record))?;
         }
         Ok(())
+    }
+
+    /// Reads what records look up, of all of them together: slots first, then the rows that these lead
+    /// to, then the owners of the rows.
+    fn touch_records(&self, some: &[RecordRef<'_>]) {
+        let mut read = 0;
+        let postings = || {
+            some.iter().filter_map(|record| match record {
+                RecordRef::Posting(posting) => Some(posting),
+                RecordRef::Slice(..) | RecordRef::Beginning(_) => None,
+            })
+        };
+        for posting in postings() {
+            read ^= self.keys.touch(&posting.key);
+            for side in [&posting.debit, &posting.credit] {
+                read ^= self.accounts.touch_slot(side.account, posting.asset);
+            }
+        }
+        let mut owners = [[OwnerAt(0); 2]; LOOKED_UP_AT_ONCE];
+        for (owners, posting) in owners.iter_mut().zip(postings()) {
+            *owners = [&posting.debit, &posting.credit]
+                .map(|side| self.accounts.touch_row(side.account, posting.asset));
+        }
+        for owner in owners.iter().take(some.len()).flatten() {
+            read ^= self.accounts.touch_owner(*owner);
+        }
+        core::hint::black_box(read);
     }
 
     /// Applies an entry that was just decided.

@@ -10,12 +10,16 @@ use super::*;
 const LEDGER: LedgerId = LedgerId([7; 16]);
 const HASH: HashKind = HashKind::Blake3;
 
+fn push(derived: &mut Derived, tree: &mut Tree, seq: u64) {
+    let mut nodes = Vec::new();
+    tree.push_each(HASH.leaf(&seq.to_le_bytes()), |level, _, node| nodes.push((level, *node)));
+    derived.push_nodes(&nodes);
+}
+
 fn fill(derived: &mut Derived, count: u64) -> Tree {
     let mut tree = Tree::new(HASH);
     for seq in 1..=count {
-        let leaf = HASH.leaf(&seq.to_le_bytes());
-        tree.push(leaf);
-        derived.push_leaf(leaf);
+        push(derived, &mut tree, seq);
         derived.push_row(FrameRow {
             first_seq: Seq(seq),
             count: 1,
@@ -40,8 +44,9 @@ fn what_fits_is_used_and_what_goes_on_is_cut() {
     let directory = home.path().join("derived");
     let mut derived = Derived::empty(&directory, HASH, LEDGER).unwrap();
     let tree = fill(&mut derived, 300);
-    for seq in 301..=310_u64 {
-        derived.push_leaf(HASH.leaf(&seq.to_le_bytes()));
+    let mut longer = tree.clone();
+    for seq in 301..=310 {
+        push(&mut derived, &mut longer, seq);
     }
     derived.flush();
     drop(derived);

@@ -202,6 +202,33 @@ fn bulk_groups_fill_segments_and_survive() {
     assert!(role.stop());
 }
 
+/// Frames come faster than one reader takes them from its line, so it reads most from the journal, over
+/// the ends of segments, while the frames after them are being written.
+#[test]
+fn a_reader_that_lags_takes_the_frames_from_the_journal() {
+    disk::raise_memlock().ok();
+    let scratch = Scratch::new("lag");
+    let lone = |params: &mut LedgerParams| params.batch_max_entries = 1;
+    let role = start_with(&scratch.0, Io::Auto, lone);
+    ask(&role, vec![request(Kind::Mint, "@issuance", "alice", 1_000, "m")]);
+    let (mut sent, mut size) = (0, 0);
+    for answered in 0..600 {
+        while sent < 600 && sent - answered < 60 {
+            let pay = request(Kind::Transfer, "alice", "bob", 1, &format!("lag-{sent}"));
+            let group = Group { requests: vec![pay], atomic: false };
+            role.money.ask(Call::new(CallId(sent), Ask::Money(group))).expect("there is room");
+            sent += 1;
+        }
+        size = wait(|| role.money.answer()).committed.size;
+    }
+    assert_eq!(balance(&role, "bob"), 600);
+    let Found::Roots(roots) = read(&role, ReadAsk::Roots { since: Seq::ZERO, limit: 1_000 }) else {
+        panic!()
+    };
+    assert_eq!(roots.last().map(|root| root.seq.0), Some(size));
+    assert!(role.stop());
+}
+
 /// Pays one unit `count` times in groups, each under its own key.
 fn pay_in_bulk(role: &LedgerRole, round: &str, count: usize) {
     let transfers = (0..count)

@@ -15,7 +15,7 @@ use super::{
     hints::Hints,
     open::{Places, load_checkpoint},
 };
-use crate::{derived::Derived, frame_index::row_of};
+use crate::{derived::Derived, frame_index::row_of, tile_files::LEVELS_PER_FILE};
 
 /// Entries whose leaves and rows are gathered in memory before they are written out.
 const FLUSH_EVERY: u64 = 8_192;
@@ -73,6 +73,8 @@ pub struct Replay {
     hash: HashKind,
     unflushed: u64,
     hints: Hints,
+    /// Nodes of the frame in hand; kept for its memory.
+    nodes: Vec<(u8, Hash)>,
 }
 
 /// The last frame taken, as a checkpoint names it.
@@ -136,6 +138,7 @@ impl Replay {
                 hash,
                 unflushed: 0,
                 hints,
+                nodes: Vec::new(),
             }));
         };
         let derived = match wanted {
@@ -166,7 +169,17 @@ impl Replay {
             frame_bytes: 0,
             at: ledger.at(),
         };
-        Ok(Some(Self { ledger, tree, derived, last: Some(last), rows: None, hash, unflushed: 0, hints }))
+        Ok(Some(Self {
+            ledger,
+            tree,
+            derived,
+            last: Some(last),
+            rows: None,
+            hash,
+            unflushed: 0,
+            hints,
+            nodes: Vec::new(),
+        }))
     }
 
     /// Takes the next frame: every record through the rules, every leaf into the tree.
@@ -248,7 +261,15 @@ impl Replay {
             &hashed
         };
         let mut tree = self.tree.clone();
-        leaves.iter().for_each(|leaf| tree.push(*leaf));
+        // The nodes that have a place in the tiles: each is hashed once, for both.
+        self.nodes.clear();
+        for leaf in leaves {
+            tree.push_each(*leaf, |level, _, node| {
+                if level.is_multiple_of(LEVELS_PER_FILE) {
+                    self.nodes.push((level, *node));
+                }
+            });
+        }
         if tree.size() != header.tree_size || tree.root() != header.root {
             return Err(ReplayError::Root { size: header.tree_size });
         }
@@ -257,7 +278,7 @@ impl Replay {
             None => false,
         };
         self.tree = tree;
-        leaves.iter().for_each(|leaf| self.derived.push_leaf(*leaf));
+        self.derived.push_nodes(&self.nodes);
         Ok(has_slices)
     }
 
