@@ -57,9 +57,9 @@ fn storage_stands_beside_the_device() {
     let home = tempfile::tempdir().unwrap();
     let plan = storage::Plan {
         directory: home.path().into(),
-        blocks: 2,
-        commits: 20,
-        frames: 8,
+        blocks: 1,
+        commits: 10,
+        frames: 4,
         transfers: 10_000,
         accounts: 100,
         starts: 1,
