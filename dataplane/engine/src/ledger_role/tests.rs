@@ -248,7 +248,13 @@ fn checkpoints_are_made_while_running_and_bound_what_a_kill_costs() {
     };
     let role = start_with(&scratch.0, Io::Auto, large);
     ask(&role, vec![request(Kind::Mint, "@issuance", "alice", 1_000_000, "m")]);
-    let names = || std::fs::read_dir(scratch.0.join("checkpoints")).unwrap().count();
+    // One that is still being written has another ending.
+    let is_whole =
+        |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|end| end == "checkpoint");
+    let names = || {
+        let entries = std::fs::read_dir(scratch.0.join("checkpoints")).unwrap().map(Result::unwrap);
+        entries.filter(is_whole).count()
+    };
     let mut rounds = 0;
     while names() == 0 {
         pay_in_bulk(&role, &rounds.to_string(), 4_000);
