@@ -81,7 +81,7 @@ fn frame_index() {
 fn tile_files() {
     let home = tempfile::tempdir().unwrap();
     let mut tiles = TileFiles::open(home.path(), HashKind::Sha256).unwrap();
-    (0..200).for_each(|leaf| tiles.push([leaf; 32]).unwrap());
+    (0..200).for_each(|leaf| tiles.push(0, [leaf; 32]));
     tiles.flush().unwrap();
     let path = home.path().join("level-0");
     let seed = fs::read(&path).unwrap();

@@ -235,7 +235,10 @@ impl Made {
     fn tiles(&self) -> (tempfile::TempDir, TileFiles) {
         let home = tempfile::tempdir().unwrap();
         let mut tiles = TileFiles::open(home.path(), HASH).unwrap();
-        self.leaves.iter().for_each(|leaf| tiles.push(*leaf).unwrap());
+        let mut tree = Tree::new(HASH);
+        for leaf in &self.leaves {
+            tree.push_each(*leaf, |level, _, node| tiles.push(level, *node));
+        }
         tiles.flush().unwrap();
         (home, tiles)
     }
