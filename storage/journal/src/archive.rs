@@ -147,7 +147,7 @@ impl ShippedSegment {
         if self.segment != next.segment {
             return Err(ImageError::Field("segment"));
         }
-        if self.first.0 != last.frame.next() || self.last.0 < self.first.0 {
+        if self.first.0 != last.frame.next() || self.last.0 < self.first.0 || self.last.0.0 == u64::MAX {
             return Err(ImageError::Field("frames"));
         }
         let end = self.first_seq.0.checked_add(self.entries);
@@ -287,6 +287,7 @@ mod tests {
         wrong(|row| row.segment.0 = 2, "segment");
         wrong(|row| row.first.0.0 += 1, "frames");
         wrong(|row| row.last.0.0 = 10, "frames");
+        wrong(|row| row.last.0.0 = u64::MAX, "frames");
         wrong(|row| row.first_seq.0 -= 1, "entries");
         wrong(|row| row.entries = u64::MAX, "entries");
         wrong(|row| row.tree_size = 99, "tree size");
