@@ -14,16 +14,35 @@ use tests::{
 
 /// Lives of one world.
 const LIVES: u32 = 12;
+
+/// What `runs` worlds from `first` on come to; many are spread over two threads.
+fn worlds(first: u64, runs: u64, world: impl Fn(u64) -> Report + Sync) -> Report {
+    let threads: u64 = if runs > 1500 { 2 } else { 1 };
+    let part = |thread: u64| {
+        let mut total = Report::default();
+        let seeds = (first..first + runs).filter(|seed| seed % threads == thread);
+        seeds.for_each(|seed| total.add(&world(seed)));
+        total
+    };
+    std::thread::scope(|scope| {
+        let part = &part;
+        let running: Vec<_> = (0..threads).map(|thread| scope.spawn(move || part(thread))).collect();
+        let mut total = Report::default();
+        for thread in running {
+            let report = thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            total.add(&report);
+        }
+        total
+    })
+}
+
 #[test]
 fn nothing_answered_for_is_lost_in_any_crash() {
     let (first, runs) = (from_environment("SEED", 1), from_environment("SIM_RUNS", 1500));
-    let mut total = Report::default();
-    for seed in first..first + runs {
-        match run(seed, LIVES, Flaw::None) {
-            Ok(report) => total.add(&report),
-            Err(violation) => panic!("SEED={seed} SIM_RUNS=1: {violation}"),
-        }
-    }
+    let total = worlds(first, runs, |seed| match run(seed, LIVES, Flaw::None) {
+        Ok(report) => report,
+        Err(violation) => panic!("SEED={seed} SIM_RUNS=1: {violation}"),
+    });
     println!("proof: sim: worlds {runs} of {LIVES} lives from SEED={first}: {total:?}");
     if runs >= 1500 {
         let Report { crashes, starts, checkpointed, waited, promised, .. } = total;
@@ -37,13 +56,12 @@ fn nothing_answered_for_is_lost_in_any_crash() {
 
 #[test]
 fn money_and_keys_come_back_as_the_books_have_them() {
-    let (first, runs) = (from_environment("SEED", 1), from_environment("SIM_RUNS", 1500) / 5);
-    let mut total = Report::default();
-    for seed in first..first + runs.max(1) {
+    let (first, runs) = (from_environment("SEED", 1), from_environment("SIM_RUNS", 1500).div_ceil(5));
+    let total = worlds(first, runs, |seed| {
         match run_with(seed, LIVES, Flaw::None, &mut Money::new(MoneyFlaw::None)) {
-            Ok(report) => total.add(&report),
-            Err(violation) => panic!("SEED={seed} SIM_RUNS=5: {violation}"),
+            Ok(report) => report,
+            Err(violation) => panic!("SEED={seed} SIM_RUNS=1: {violation}"),
         }
-    }
-    println!("proof: sim: worlds of money {} of {LIVES} lives from SEED={first}: {total:?}", runs.max(1));
+    });
+    println!("proof: sim: worlds of money {runs} of {LIVES} lives from SEED={first}: {total:?}");
 }

@@ -61,7 +61,7 @@ fn with_slot(rest: &Rest, change: impl FnOnce(&mut Slot)) -> Disk {
     let mut slot = store::slot(&disk).expect("nothing is damaged yet");
     change(&mut slot);
     let mut image = [0; IMAGE_BYTES];
-    slot.encode(&store::key(), &mut image);
+    slot.encode(store::key(), &mut image);
     for (copy, bytes) in [(slot.copy(), image), (other(slot.copy()), [0; IMAGE_BYTES])] {
         for (block, bytes) in bytes.chunks(BLOCK_BYTES).enumerate() {
             let at = store::image_offset(copy) + block * BLOCK_BYTES;

@@ -145,7 +145,7 @@ fn a_frame_of_another_incarnation_or_ledger_that_follows_is_taken_only_without_t
                 change(&mut header);
             }
             let mut bytes = vec![0; geometry.stride_len()];
-            journal::seal(&header, &store::key(), geometry, &mut bytes);
+            journal::seal(&header, store::key(), geometry, &mut bytes);
             let mut disk = play.disk.clone();
             let offset = usize::try_from(position.offset).expect("a small segment");
             let name = FileName::Segment(position.segment.0);

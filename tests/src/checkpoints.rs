@@ -88,7 +88,7 @@ impl Checkpointer {
         }
         let mut bytes = vec![0; CHECKPOINT_HEADER_BYTES];
         let header = bytes.first_chunk_mut().expect("as long as a header");
-        checkpoint.encode_header(&store::key(), &payload, header);
+        checkpoint.encode_header(store::key(), &payload, header);
         bytes.extend_from_slice(&payload);
         disk.put(name, bytes);
         disk.flush(name);
@@ -154,9 +154,9 @@ pub fn choose(disk: &Disk, flaw: Flaw) -> (Vec<Begin>, FrameNumber) {
     let (mut starts, mut known) = (Vec::new(), FrameNumber::ZERO);
     for name in checkpoint_names(disk) {
         let bytes = disk.view(name);
-        let Ok(checkpoint) = Checkpoint::decode_header(bytes, &store::key(), LEDGER) else { continue };
+        let Ok(checkpoint) = Checkpoint::decode_header(bytes, store::key(), LEDGER) else { continue };
         known = known.max(checkpoint.frame);
-        let payload = match Checkpoint::decode(bytes, &store::key(), LEDGER) {
+        let payload = match Checkpoint::decode(bytes, store::key(), LEDGER) {
             Ok((_, payload)) => payload,
             Err(_) if flaw == Flaw::CheckpointTrusted => &bytes[CHECKPOINT_HEADER_BYTES..],
             Err(_) => continue,

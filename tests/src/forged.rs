@@ -44,7 +44,7 @@ impl<S: SegmentSource> Forged<S> {
 
     /// Forges the frame at the front, if one lies there that would come next: its length.
     fn frame(&mut self, bytes: &mut [u8]) -> Option<usize> {
-        let frame = open(bytes, &store::key(), self.geometry).ok()?;
+        let frame = open(bytes, store::key(), self.geometry).ok()?;
         let (mut header, mut hash, len) = (frame.header, frame.hash, frame.frame_bytes);
         let (number, seq, previous, epoch) = match self.last {
             Some(Last { header, hash }) => (header.frame.0 + 1, header.last_seq().0 + 1, hash, header.epoch),
@@ -64,7 +64,7 @@ impl<S: SegmentSource> Forged<S> {
             return Some(len);
         }
         if header != lies {
-            hash = seal(&header, &store::key(), self.geometry, bytes).hash;
+            hash = seal(&header, store::key(), self.geometry, bytes).hash;
         }
         self.last = Some(Last { header, hash });
         Some(len)

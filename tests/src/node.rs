@@ -55,7 +55,8 @@ impl Node {
         let Superblock { ledger, incarnation, epoch, geometry, .. } = *superblock;
         let identity = Identity { ledger, incarnation, epoch };
         let membership = Membership::alone(ledger, incarnation);
-        let start = Start { identity, geometry, key: store::key(), resume, slot, membership, in_flight_max };
+        let start =
+            Start { identity, geometry, key: store::key().clone(), resume, slot, membership, in_flight_max };
         let now = Instant(0);
         let mut node = Self {
             committer: Committer::new(start, now),
@@ -185,7 +186,7 @@ impl Node {
             return Err(Violation::Frontier(format!("may begin {may_begin}, began {began}")));
         }
         if began {
-            let sealed = journal::open(&buffer, &store::key(), self.geometry);
+            let sealed = journal::open(&buffer, store::key(), self.geometry);
             let sealed = sealed.map_err(|error| Violation::Recovery(format!("sealed: {error}")))?;
             let (hash, bytes) = (sealed.hash, sealed.frame_bytes);
             oracle.seal(SealedFrame::of(&sealed), &buffer[..HEADER_BYTES + payload]);
@@ -346,7 +347,7 @@ impl Node {
                 Effect::PrepareSegment(segment) => self.preparer.want(segment),
                 Effect::WriteSlot { copy, slot } => {
                     let mut image = [0; IMAGE_BYTES];
-                    slot.encode(&store::key(), &mut image);
+                    slot.encode(store::key(), &mut image);
                     let offset = store::image_offset(copy);
                     let ticket = disk.submit(FileName::Slot, offset, image.to_vec());
                     self.slots.insert(ticket, slot.sequence);

@@ -1,5 +1,7 @@
 //! The journal's files on the simulated disk: what a real engine does with system calls.
 
+use std::sync::LazyLock;
+
 use journal::{
     Checkpoint, Frame, FrameKey, FrameNumber, Geometry, HashKind, IMAGE_BYTES, ImageCopy, Input, Position,
     ReadFailure, Recovered, RecoveryError, SegmentFile, SegmentNumber, SegmentSource, Slot, Superblock, Tail,
@@ -24,10 +26,11 @@ const FRAME_KEY: [u8; 32] = [0x17; 32];
 /// The kernel's number for an input or output error.
 pub const EIO: i32 = 5;
 
-/// The keys of the simulated journal.
+/// The keys of the simulated journal, derived once.
 #[must_use]
-pub fn key() -> FrameKey {
-    FrameKey::new(&FRAME_KEY)
+pub fn key() -> &'static FrameKey {
+    static KEY: LazyLock<FrameKey> = LazyLock::new(|| FrameKey::new(&FRAME_KEY));
+    &KEY
 }
 
 /// A copy's place in its file, where the copies lie side by side.
@@ -45,7 +48,7 @@ pub fn create(disk: &mut Disk, geometry: Geometry) {
     disk.create(FileName::Superblock, 2 * IMAGE_BYTES);
     let mut image = [0; IMAGE_BYTES];
     let slot = Slot::genesis(LEDGER, Incarnation(0), EMPTY_ROOT);
-    slot.encode(&key(), &mut image);
+    slot.encode(key(), &mut image);
     disk.write_cached(FileName::Slot, image_offset(slot.copy()), &image);
     disk.flush(FileName::Slot);
     let superblock = Superblock {
@@ -86,7 +89,7 @@ pub fn superblock_order(disk: &Disk) -> [ImageCopy; 2] {
 #[must_use]
 pub fn slot(disk: &Disk) -> Option<Slot> {
     let (first, second) = disk.view(FileName::Slot).split_at(IMAGE_BYTES);
-    Slot::pick(first, second, &key(), LEDGER).ok()
+    Slot::pick(first, second, key(), LEDGER).ok()
 }
 
 /// Writes one copy of the superblock and flushes it.
@@ -193,7 +196,7 @@ pub fn reopen_through(
         ledger: LEDGER,
         incarnation: superblock.incarnation,
         epoch: superblock.epoch,
-        key: &key,
+        key,
         slot: slot.as_ref(),
         checkpoint,
         checkpoint_frame_max: known,
