@@ -30,6 +30,7 @@ mod stops;
 mod template;
 mod tour;
 mod unprivileged;
+mod upkeep;
 mod usage;
 
 use std::io::Write;

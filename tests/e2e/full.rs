@@ -15,12 +15,12 @@ use super::{
 };
 
 /// A file system in memory of a given size; unmounted with this value.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     home: tempfile::TempDir,
 }
 
 impl SmallDisk {
-    fn mount(kib: u32) -> Result<Self, String> {
+    pub(crate) fn mount(kib: u32) -> Result<Self, String> {
         let home = tempfile::tempdir().map_err(|error| error.to_string())?;
         let size = format!("size={kib}k");
         let mounted = Command::new("mount")
@@ -35,7 +35,7 @@ impl SmallDisk {
         }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.home.path()
     }
 
@@ -82,7 +82,7 @@ impl Payments {
     }
 }
 
-async fn readiness(node: &RunningNode) -> (u16, String) {
+pub(crate) async fn readiness(node: &RunningNode) -> (u16, String) {
     let reply = node.client("ledger_admin").await.get("/readyz").await.expect("it listens");
     (reply.status, reply.json()["reason"].as_str().unwrap_or_default().to_owned())
 }

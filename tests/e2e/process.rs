@@ -135,6 +135,8 @@ pub(crate) fn command(data: &Path, settings: &[&str]) -> Command {
         command.arg("--set").arg(format!("{key}=127.0.0.1:0"));
     }
     command.args(["--set", "log=warn", "--set", "ledger.segment_mib=4"]);
+    // Tests run on disks of any size; those that are about the marks set them.
+    command.args(["--set", "storage.soft_mib=0", "--set", "storage.hard_mib=0"]);
     for setting in settings {
         command.args(["--set", setting]);
     }

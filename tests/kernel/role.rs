@@ -32,6 +32,7 @@ pub(super) fn start_with(
         accounts_max: 1_000,
         keys_max: 1_000_000,
         direct: Direct::Preferred,
+        upkeep: engine::UpkeepParams::default(),
     };
     let params = LedgerParams {
         store,

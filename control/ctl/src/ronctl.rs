@@ -3,7 +3,7 @@
 use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand, ValueEnum};
-use wire::admin::{ChaosStatus, Fault, Inject, NodeStatus, Outcome, Target, Verb};
+use wire::admin::{ChaosStatus, Fault, Inject, NodeStatus, Outcome, ScrubStatus, Target, Verb};
 
 use crate::{
     admin_client::{ask, find},
@@ -46,6 +46,11 @@ enum Command {
     /// Of the node's ledger.
     #[command(subcommand)]
     Ledger(LedgerAction),
+    /// Reads what is stored and nobody reads, and says what of it is damaged.
+    Scrub {
+        #[command(subcommand)]
+        action: ScrubAction,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -59,6 +64,14 @@ enum LedgerAction {
         #[arg(long)]
         mib_per_s: Option<u32>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum ScrubAction {
+    /// Begins a pass now, if none is under way.
+    Start,
+    /// How far it is and what it has found.
+    Status,
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,6 +132,8 @@ impl Command {
         match self {
             // Where a snapshot is to be made of is in the node's state.
             Self::Status | Self::Ledger(_) => Verb::Status {},
+            Self::Scrub { action: ScrubAction::Start } => Verb::ScrubStart {},
+            Self::Scrub { action: ScrubAction::Status } => Verb::ScrubStatus {},
             Self::Chaos { action: ChaosAction::Inject { target, fault, millis, for_secs } } => {
                 let fault = match fault {
                     FaultName::Latency => Fault::Latency,
@@ -157,7 +172,7 @@ pub fn main() -> ExitCode {
     match (&outcome, arguments.json) {
         (_, true) => say(&json()),
         (Outcome::Error(_), false) => eprint!("ronctl: {text}"),
-        (Outcome::Status(_) | Outcome::Chaos(_), false) => say(&text),
+        (Outcome::Status(_) | Outcome::Chaos(_) | Outcome::Scrub(_), false) => say(&text),
     }
     ExitCode::from(code)
 }
@@ -194,6 +209,7 @@ fn told(outcome: &Outcome) -> (String, u8) {
             (status_text(status), if status.ready { exit::OK } else { exit::NOT_READY })
         }
         Outcome::Chaos(chaos) => (chaos_text(chaos) + "\n", exit::OK),
+        Outcome::Scrub(scrub) => (scrub_text(scrub) + "\n", exit::OK),
         Outcome::Error(refusal) => (refusal.message.clone() + "\n", exit::FOUND),
     }
 }
@@ -232,9 +248,29 @@ fn status_text(status: &NodeStatus) -> String {
     };
     lines
         .push(format!("  writes          {mode}; oldest frame in flight {} ms", ledger.committer_lag_millis));
+    lines.push(format!("  {}", scrub_text(&ledger.scrub)));
     lines.push(format!("  log key         {}", status.log_key));
     lines.push(format!("  {}", chaos_text(&status.chaos)));
     lines.join("\n") + "\n"
+}
+
+fn scrub_text(scrub: &ScrubStatus) -> String {
+    let passed =
+        scrub.last_pass.as_ref().map_or_else(|| "no pass yet".into(), |at| format!("last pass {at}"));
+    let state = match (scrub.bytes_per_s, scrub.runs) {
+        (0, _) => "off".into(),
+        (_, true) => format!("segment {} of {}, {passed}", scrub.segment, scrub.segments),
+        (_, false) => passed,
+    };
+    let mut text = format!("scrub           {state}; {} MiB read; ", scrub.bytes >> 20);
+    match scrub.findings_count {
+        0 => text.push_str("nothing is known to be damaged"),
+        count => text.push_str(&format!("DAMAGED in {count} places, restore them from a backup:")),
+    }
+    for finding in &scrub.findings {
+        text.push_str(&format!("\n    {finding}"));
+    }
+    text
 }
 
 fn chaos_text(chaos: &ChaosStatus) -> String {
@@ -290,6 +326,7 @@ mod tests {
                 intake_depth: 0,
                 intake_capacity: 64,
                 committer_lag_millis: 0,
+                scrub: ScrubStatus::default(),
             },
             chaos: ChaosStatus::default(),
         }
@@ -308,8 +345,15 @@ mod tests {
             enabled: true,
             faults: vec![FaultStatus { target, fault, millis: 5, left_secs: 2, met: 7 }],
         };
+        sick.ledger.scrub = ScrubStatus {
+            bytes_per_s: 1,
+            findings_count: 1,
+            findings: vec!["segment 3, offset 0: damaged".into()],
+            ..ScrubStatus::default()
+        };
         let (text, code) = told(&Outcome::Status(Box::new(sick)));
         assert_eq!(code, 3);
+        assert!(text.contains("DAMAGED in 1 places") && text.contains("\n    segment 3, offset 0"), "{text}");
         for line in
             ["NOT READY (ledger: safe_mode)", "SAFE MODE", "latency 5 ms at wallet, 2 s left, met by 7"]
         {

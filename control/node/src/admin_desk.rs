@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use engine::{StatusBoard, monotonic};
+use engine::{ScrubAsker, StatusBoard, monotonic};
 use model::{Epoch, Instant, Nanos, Reason};
 use server::{Chaos, Front, LedgerPort, Role};
 use wire::admin::{
-    ChaosStatus, FAULT_MILLIS_MAX, FAULT_SECS_MAX, Fault, Inject, LedgerStatus, NodeStatus, Outcome, Refusal,
-    RefusalCode, RoleStatus, Target, Verb,
+    ChaosStatus, FAULT_MILLIS_MAX, FAULT_SECS_MAX, FINDINGS_MAX, Fault, Inject, LedgerStatus, NodeStatus,
+    Outcome, Refusal, RefusalCode, RoleStatus, ScrubStatus, Target, Verb,
 };
 
 use crate::{cli::Build, endpoints::Endpoints, params::Params};
@@ -55,6 +55,7 @@ pub(crate) struct AdminDesk {
     endpoints: Endpoints,
     ledger: Arc<dyn LedgerPort>,
     board: Arc<StatusBoard>,
+    scrub: ScrubAsker,
     roles: Vec<DeskRole>,
 }
 
@@ -64,9 +65,10 @@ impl AdminDesk {
         endpoints: Endpoints,
         ledger: Arc<dyn LedgerPort>,
         board: Arc<StatusBoard>,
+        scrub: ScrubAsker,
         roles: Vec<DeskRole>,
     ) -> Self {
-        Self { identity, endpoints, ledger, board, roles }
+        Self { identity, endpoints, ledger, board, scrub, roles }
     }
 
     /// The answer to one question.
@@ -74,6 +76,8 @@ impl AdminDesk {
         match ask {
             Verb::Status {} => Outcome::Status(Box::new(self.status())),
             Verb::ChaosInject(inject) => self.inject(inject).map_or_else(Outcome::Error, Outcome::Chaos),
+            Verb::ScrubStatus {} => Outcome::Scrub(self.scrub_status()),
+            Verb::ScrubStart {} => self.start_scrub(),
             Verb::ChaosClear { target } => self.clear(*target).map_or_else(Outcome::Error, Outcome::Chaos),
         }
     }
@@ -130,7 +134,30 @@ impl AdminDesk {
             intake_depth: count(status.intake_depth),
             intake_capacity: count(status.intake_capacity),
             committer_lag_millis: status.committer_lag_millis,
+            scrub: self.scrub_status(),
         }
+    }
+
+    fn scrub_status(&self) -> ScrubStatus {
+        let upkeep = self.ledger.status().upkeep;
+        ScrubStatus {
+            bytes_per_s: self.scrub.bytes_per_s(),
+            runs: upkeep.scrub_runs,
+            segment: upkeep.scrub_segment,
+            segments: self.board.closed_before().0,
+            bytes: upkeep.scrub_bytes,
+            last_pass: (upkeep.scrub_passed.0 > 0).then(|| upkeep.scrub_passed.rfc3339()),
+            findings_count: upkeep.findings,
+            findings: self.board.finding_texts(FINDINGS_MAX),
+        }
+    }
+
+    fn start_scrub(&self) -> Outcome {
+        if self.scrub.begin() {
+            return Outcome::Scrub(self.scrub_status());
+        }
+        let message = "the scrub is off in this node; start it with storage.scrub_mib_per_s above 0".into();
+        Outcome::Error(Refusal { code: RefusalCode::ScrubOff, message })
     }
 
     fn chaos(&self) -> ChaosStatus {

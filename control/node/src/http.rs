@@ -134,7 +134,8 @@ impl Http {
             accounting_socket: usage.report.socket.clone(),
         };
         let identity = Identity::new(build, params, ledger.report.store.epoch, log_key);
-        let desk = AdminDesk::new(identity, endpoints.clone(), port, Arc::clone(&ledger.board), desk_roles);
+        let (board, scrub) = (Arc::clone(&ledger.board), ledger.scrub.clone());
+        let desk = AdminDesk::new(identity, endpoints.clone(), port, board, scrub, desk_roles);
         let admin_socket = AdminSocket::open(params, desk, &mut serving, stopping);
         endpoints.write(&params.data_dir.join("run"), admin_socket.as_deref())?;
         Ok(Self { endpoints, admin_socket, stop, serving })

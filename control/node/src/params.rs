@@ -62,6 +62,8 @@ pub struct LedgerParams {
     pub batch_max_entries: usize,
     /// Calls open at once.
     pub ingress: usize,
+    /// What is done beside the work.
+    pub upkeep: engine::UpkeepParams,
 }
 
 /// How the journal is written.
@@ -165,6 +167,9 @@ fn relations(settings: &Settings) -> Vec<Problem> {
     if small_segments && settings.number::<u32>("accounting.label_limit") > 2_048 {
         wrong("accounting.label_limit", "over 2048, a slice needs `ledger.segment_mib` of 4".into());
     }
+    if settings.number::<u64>("storage.hard_mib") > settings.number("storage.soft_mib") {
+        wrong("storage.hard_mib", "more than `storage.soft_mib`, which is to be met first".into());
+    }
     for (index, key) in LISTENERS.into_iter().enumerate() {
         let address = settings.address(key);
         let taken = LISTENERS[..index].iter().find(|other| settings.address(other) == address);
@@ -194,7 +199,18 @@ fn ledger_params(settings: &Settings) -> LedgerParams {
         max_forward_jump: model::Nanos::from_secs(settings.number("ledger.max_forward_jump_secs")),
         batch_max_entries: settings.number("commit.batch_max_entries"),
         ingress: settings.number("queues.ingress"),
+        upkeep: engine::UpkeepParams {
+            checkpoints_kept: settings.number("storage.checkpoints_kept"),
+            scrub_bytes_per_s: settings.number::<u64>("storage.scrub_mib_per_s") << 20,
+            soft_bytes: mark(settings, "storage.soft_mib"),
+            hard_bytes: mark(settings, "storage.hard_mib"),
+        },
     }
+}
+
+/// Bytes of a mark of free space. A disk in memory has none: its size is chosen for what it holds.
+fn mark(settings: &Settings, key: &str) -> u64 {
+    if settings.text("storage.io") == "ram" { 0 } else { settings.number::<u64>(key) << 20 }
 }
 
 fn storage_params(settings: &Settings) -> StorageParams {
@@ -296,6 +312,7 @@ mod tests {
             ("ledger.origin=", "expected a name"),
             ("accounting.window_millis=7001", "a day must be whole windows"),
             ("wallet.admin=127.0.0.1:9909", "wallet.admin = \"127.0.0.1:9909\" (flag --set): `ledger.admin`"),
+            ("storage.hard_mib=257", "which is to be met first"),
             ("log=engine=loud", "log = \"engine=loud\""),
         ] {
             let error = params(&[flag]).unwrap_err().to_string();

@@ -14,6 +14,7 @@ fn reason(status: &Status, is_ram: bool) -> &'static str {
     match status.refusing {
         Some(reason) => reason.word(),
         None if health.space_low => "space_low",
+        None if status.upkeep.findings > 0 => "rot_found",
         None if health.clock_ahead_millis >= CLOCK_MILLIS => "clock_ahead",
         None if health.clock_ahead_millis <= -CLOCK_MILLIS => "clock_behind",
         None if health.derived_lost => "derived_lost",
@@ -83,7 +84,7 @@ mod tests {
 
     #[test]
     fn what_is_worst_is_told() {
-        let status = |refusing: Option<Reason>, health| Status {
+        let status = |refusing: Option<Reason>, health, findings| Status {
             ledger: LedgerId([1; 16]),
             incarnation: Incarnation(1),
             lives: Lives::default(),
@@ -94,6 +95,7 @@ mod tests {
             intake_capacity: 1,
             committer_lag_millis: 0,
             health,
+            upkeep: wire::Upkeep { findings, ..wire::Upkeep::default() },
         };
         let well = Health::default();
         let low = Health { space_low: true, clock_ahead_millis: CLOCK_MILLIS, derived_lost: true };
@@ -107,9 +109,17 @@ mod tests {
             (None, Health { clock_ahead_millis: CLOCK_MILLIS - 1, ..well }, ""),
             (None, Health { derived_lost: true, ..well }, "derived_lost"),
         ] {
-            assert_eq!(reason(&status(refusing, health), false), expected);
+            assert_eq!(reason(&status(refusing, health, 0), false), expected);
             let in_memory = if expected.is_empty() { "ram_only" } else { expected };
-            assert_eq!(reason(&status(refusing, health), true), in_memory);
+            assert_eq!(reason(&status(refusing, health, 0), true), in_memory);
+        }
+        for (refusing, health, expected) in [
+            (None, well, "rot_found"),
+            (None, Health { clock_ahead_millis: CLOCK_MILLIS, ..well }, "rot_found"),
+            (None, low, "space_low"),
+            (Some(Reason::NoSpace), low, "no_space"),
+        ] {
+            assert_eq!(reason(&status(refusing, health, 3), false), expected);
         }
     }
 }

@@ -33,6 +33,7 @@ mod telemetry;
 mod tests;
 mod tlog_proof;
 mod unread;
+mod upkeep_telemetry;
 mod usage_routes;
 mod usage_telemetry;
 mod wallet_routes;

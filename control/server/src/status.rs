@@ -84,7 +84,7 @@ pub(crate) const fn of(code: Code) -> u16 {
         | Code::Overflow
         | Code::BatchAborted => CONFLICT,
         Code::Quota | Code::Busy => TOO_MANY,
-        Code::Internal => INTERNAL,
+        Code::Internal | Code::Damaged => INTERNAL,
         Code::Overloaded | Code::Degraded | Code::UpstreamUnavailable | Code::SafeMode => UNAVAILABLE,
     }
 }

@@ -9,6 +9,7 @@ use model::Nanos;
 use crate::{
     ServerError, Service, Storage,
     http_telemetry::{counter, gauge, histogram, seconds},
+    upkeep_telemetry::UpkeepTelemetry,
 };
 
 /// Upper bounds of commit latency, in seconds: 25 µs doubling to 1.6 s and a last step.
@@ -40,6 +41,7 @@ pub struct LedgerTelemetry {
     derived_lost: IntGauge,
     storage: IntGaugeVec,
     registered_buffers: IntGauge,
+    upkeep: UpkeepTelemetry,
 }
 
 impl LedgerTelemetry {
@@ -108,6 +110,7 @@ impl LedgerTelemetry {
                 "ledger_registered_buffers",
                 "buffers of the journal that the kernel keeps pinned",
             )?,
+            upkeep: UpkeepTelemetry::register(registry)?,
         })
     }
 
@@ -144,6 +147,7 @@ impl LedgerTelemetry {
         self.space_low.set(i64::from(status.health.space_low));
         self.clock_ahead.set(status.health.clock_ahead_millis / 1_000);
         self.derived_lost.set(i64::from(status.health.derived_lost));
+        self.upkeep.observe(&status.upkeep);
     }
 }
 

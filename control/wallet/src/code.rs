@@ -71,11 +71,13 @@ pub enum Code {
     SafeMode,
     /// A defect of ours.
     Internal,
+    /// What is stored is damaged, and asking again does not mend it.
+    Damaged,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::BadRequest,
         Self::UnknownKind,
         Self::IdempotencyKeyRequired,
@@ -108,6 +110,7 @@ impl Code {
         Self::UpstreamUnavailable,
         Self::SafeMode,
         Self::Internal,
+        Self::Damaged,
     ];
 
     /// The code that a refusal of the ledger is answered with.
@@ -123,6 +126,7 @@ impl Code {
             Reason::TooLarge => Self::TooLarge,
             Reason::Timeout => Self::Timeout,
             Reason::Internal => Self::Internal,
+            Reason::Damaged => Self::Damaged,
             Reason::SafeMode => Self::SafeMode,
             Reason::InsufficientFunds => Self::InsufficientFunds,
             Reason::AccountFrozen => Self::AccountFrozen,
@@ -176,6 +180,7 @@ impl Code {
             Self::UpstreamUnavailable => "upstream_unavailable",
             Self::SafeMode => "safe_mode",
             Self::Internal => "internal",
+            Self::Damaged => "damaged",
         }
     }
 
@@ -215,6 +220,7 @@ impl Code {
             Self::UpstreamUnavailable => "The ledger cannot be reached",
             Self::SafeMode => "The ledger is in safe mode",
             Self::Internal => "A defect of the service",
+            Self::Damaged => "What is stored is damaged",
         }
     }
 

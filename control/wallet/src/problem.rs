@@ -181,6 +181,9 @@ impl Problem {
             Reason::Overflow => "a balance or a supply would pass its limit",
             Reason::BatchAborted => "another entry of the atomic group was refused",
             Reason::Quota => "a rate or quota is used up; send the request again later",
+            Reason::Damaged => {
+                "what the ledger stored of this is damaged; asking again does not help, its operator has to restore it"
+            }
             Reason::Archived => "the range is in the archive only",
         };
         Self::new(Code::of_reason(reason)).detail(detail)

@@ -11,15 +11,17 @@ use std::sync::{
 };
 
 use disk::AlignedBuf;
-use journal::{FrameKey, FrameNumber, Input, RecoveryError, Superblock, recover, recovery_buffer_bytes};
+use journal::{FrameNumber, Input, RecoveryError, recover, recovery_buffer_bytes};
 use model::Nanos;
 
 use crate::{
     bell::Bell,
-    derived,
+    clock, derived,
+    space::{Room, SpaceWatch},
+    status_board::StatusBoard,
     store::{
-        OpenError, Places, Replay, ReplayError, Segments, StoreParams, Wanted, check_memory, checkpoints,
-        rules, write_checkpoint,
+        Draft, KeepError, OpenError, Recipe, Replay, ReplayError, Segments, Wanted, check_memory,
+        checkpoints, rules,
     },
 };
 
@@ -30,6 +32,8 @@ use crate::{
 const ENTRIES_EVERY: (u64, u64) = (100_000, 2_000_000);
 /// Entries that a frame counts for at least, so that many small frames are not replayed either.
 const FRAME_ENTRIES: u64 = 4;
+/// Between two steps in which space is given back, so that commits beside them go on.
+const BREATH: Nanos = Nanos::from_millis(20);
 
 /// Why no checkpoint was made. The next one is tried when it is due again.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +42,10 @@ enum MakeError {
     Store(#[from] OpenError),
     #[error("{0}")]
     Journal(RecoveryError<ReplayError>),
+    #[error("{0}")]
+    Keep(#[from] KeepError),
     #[error("the journal ends at frame {found}, before frame {wanted}")]
     Ends { found: u64, wanted: u64 },
-}
-
-/// What a checkpoint is made from.
-#[derive(Clone, Debug)]
-pub(crate) struct Recipe {
-    pub(crate) params: StoreParams,
-    pub(crate) places: Places,
-    pub(crate) superblock: Superblock,
-    pub(crate) key: FrameKey,
 }
 
 /// The follower's end.
@@ -73,10 +70,16 @@ impl Checkpointer {
     ///
     /// # Errors
     /// If no descriptor is left.
-    pub(crate) fn start(recipe: Recipe, entries: u64, frame: FrameNumber) -> Result<Self, OpenError> {
+    pub(crate) fn start(
+        recipe: Recipe,
+        board: Arc<StatusBoard>,
+        space: Arc<SpaceWatch>,
+        entries: u64,
+        frame: FrameNumber,
+    ) -> Result<Self, OpenError> {
         let shared =
             Arc::new(Shared { wanted: AtomicU64::new(0), bell: Bell::new()?, stop: AtomicBool::new(false) });
-        let work = Work { recipe, shared: Arc::clone(&shared) };
+        let work = Work { recipe, board, space, shared: Arc::clone(&shared) };
         let thread = std::thread::Builder::new()
             .name("checkpointer".into())
             .spawn(move || crate::fatal::guard("checkpointer", || work.run()))
@@ -117,6 +120,8 @@ impl Drop for Checkpointer {
 
 struct Work {
     recipe: Recipe,
+    board: Arc<StatusBoard>,
+    space: Arc<SpaceWatch>,
     shared: Arc<Shared>,
 }
 
@@ -134,6 +139,7 @@ impl Work {
             if let Err(error) = self.make(wanted)
                 && !self.stopping()
             {
+                self.board.upkeep().checkpoint_failed();
                 tracing::error!("no checkpoint at frame {wanted}, a start would replay more: {error}");
             }
             self.shared.wanted.store(0, Ordering::Release);
@@ -141,6 +147,9 @@ impl Work {
     }
 
     fn make(&self, wanted: FrameNumber) -> Result<(), MakeError> {
+        if self.space.look() == Room::Gone {
+            return Err(KeepError::HardMark.into());
+        }
         let Recipe { params, places, superblock, key } = &self.recipe;
         check_memory(&rules(params, superblock), 1)?;
         let named = checkpoints(places, superblock, key).map_err(OpenError::from)?;
@@ -173,7 +182,7 @@ impl Work {
             });
             match replayed {
                 Ok(_) | Err(RecoveryError::Replay { error: ReplayError::Enough, .. }) => {
-                    return self.write(&state, wanted);
+                    return self.write(state, wanted);
                 }
                 Err(RecoveryError::Checkpoint) => {}
                 Err(error) => return Err(MakeError::Journal(error)),
@@ -182,20 +191,27 @@ impl Work {
         unreachable!("the beginning of the journal is always a start")
     }
 
-    fn write(&self, state: &Replay, wanted: FrameNumber) -> Result<(), MakeError> {
+    fn write(&self, state: Replay, wanted: FrameNumber) -> Result<(), MakeError> {
         let found = state.last.map_or(FrameNumber::ZERO, |last| last.frame);
         if found != wanted {
             return Err(MakeError::Ends { found: found.0, wanted: wanted.0 });
         }
-        let Recipe { places, superblock, key, .. } = &self.recipe;
+        let Recipe { places, superblock, .. } = &self.recipe;
         let Some((checkpoint, payload)) = state.checkpoint(superblock) else { return Ok(()) };
+        // The proof loads it, and there is memory for one state here.
+        drop(state);
         // The reader wrote them up to here before it asked. Where they do not get so far, a start after
         // a power loss derives them anew, no more.
         if let Err(error) = derived::sync_files(&places.derived()) {
             tracing::warn!("tiles and frame index may be derived anew at the next start: {error}");
         }
-        write_checkpoint(places, key, &checkpoint, &payload).map_err(OpenError::from)?;
-        tracing::info!(entries = checkpoint.tree_size, bytes = payload.len(), "checkpoint written");
+        let between = || self.shared.bell.wait(BREATH, || self.stopping());
+        let draft = Draft::write(&self.recipe, checkpoint, &payload, &between).map_err(OpenError::from)?;
+        let bytes = payload.len();
+        drop(payload);
+        draft.admit(&self.recipe, &between)?;
+        self.board.upkeep().checkpoint(checkpoint.tree_size, clock::wall());
+        tracing::info!(entries = checkpoint.tree_size, bytes, "checkpoint written and proven");
         Ok(())
     }
 

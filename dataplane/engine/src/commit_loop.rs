@@ -28,6 +28,7 @@ use crate::{
     ledger_time::LedgerTime,
     pipeline::{Gathered, Pipeline},
     preparer::Preparer,
+    space::{Room, SpaceWatch},
     status_board::StatusBoard,
 };
 
@@ -81,6 +82,7 @@ pub(crate) struct CommitLoop {
     pub(crate) pool: BufferPool,
     pub(crate) segments: VecDeque<(SegmentNumber, FileId)>,
     pub(crate) preparer: Preparer,
+    pub(crate) space: Arc<SpaceWatch>,
     pub(crate) slot_file: FileId,
     pub(crate) slot_buffer: Option<AlignedBuf>,
     pub(crate) key: FrameKey,
@@ -110,8 +112,10 @@ pub(crate) struct Run {
     stopped: Option<bool>,
     /// What is first in line waits for the preparer.
     waits_for_room: bool,
-    /// Whether the preparer was stuck when it was last looked at.
+    /// Whether more room was coming when that was last looked at.
     short: bool,
+    /// Whether the disk was under its hard mark then.
+    shut: bool,
     /// The ring itself refused: it is not asked again.
     ring_dead: bool,
 }
@@ -195,7 +199,7 @@ impl CommitLoop {
         let may_take = self.pipeline.may_begin() && self.can_take_buffer() || self.is_poisoned();
         may_take && self.intake.is_waiting() && (!self.run.waits_for_room || self.is_poisoned())
             || self.preparer.has_prepared()
-            || self.preparer.is_stuck() != self.run.short
+            || self.scarcity() != (self.run.short, self.run.shut)
             || self.stop.load(Ordering::Acquire) && !self.run.told_stop
     }
 
@@ -254,14 +258,21 @@ impl CommitLoop {
 
     /// Sees whether more room is coming, and tells the board.
     fn look_at_space(&mut self) {
-        let short = self.preparer.is_stuck();
-        if short != self.run.short {
-            self.run.short = short;
+        let (short, shut) = self.scarcity();
+        if (short, shut) != (self.run.short, self.run.shut) {
+            (self.run.short, self.run.shut) = (short, shut);
             self.run.waits_for_room = false;
-            self.pipeline.set_short(short);
+            self.pipeline.set_short(short, shut);
         }
-        self.board.set_space(short, self.pipeline.is_full());
+        let low = short || self.space.room() != Room::Ample;
+        self.board.set_space(low, self.pipeline.is_full());
         self.board.set_clock_ahead(self.time.ahead_millis(clock::monotonic(), clock::wall()));
+    }
+
+    /// Whether no more room is coming, and whether what there is may not be used either.
+    fn scarcity(&self) -> (bool, bool) {
+        let shut = self.space.room() == Room::Gone;
+        (shut || self.preparer.is_stuck(), shut)
     }
 
     /// Gathers what waits into batches, and begins them as long as frames may be begun.

@@ -5,7 +5,10 @@
 //! Holds: a lookup gives what was pushed, or says that it cannot. Leaves to others: pushing
 //! everything from the beginning where `begin` says that nothing is there (`store`).
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use disk::{Access, DiskError, PlainFile, directory};
 use ledger::{FrameRow, Hash, HashKind, HashSource};
@@ -15,6 +18,7 @@ use wire::Root;
 use crate::{
     clock,
     frame_index::{FrameIndex, IndexError},
+    space::{Room, SpaceWatch},
     tile_files::TileFiles,
 };
 
@@ -41,6 +45,8 @@ pub(crate) struct Derived {
     files: Option<Files>,
     unwritten: u64,
     failed: Option<Instant>,
+    /// Asked before anything is written, once there is one.
+    space: Option<Arc<SpaceWatch>>,
 }
 
 #[derive(Debug)]
@@ -67,7 +73,7 @@ impl Files {
 impl Derived {
     /// None: what a replay that only wants the state needs.
     pub(crate) fn absent() -> Self {
-        Self { directory: PathBuf::new(), files: None, unwritten: 0, failed: None }
+        Self { directory: PathBuf::new(), files: None, unwritten: 0, failed: None, space: None }
     }
 
     /// The files of a tree of `size` leaves with this root; `None` if what is there is not that, and
@@ -119,7 +125,17 @@ impl Derived {
     }
 
     fn new(directory: &Path, files: Option<Files>) -> Self {
-        Self { directory: directory.into(), files, unwritten: 0, failed: None }
+        Self { directory: directory.into(), files, unwritten: 0, failed: None, space: None }
+    }
+
+    /// From now on nothing is written while the disk is under its hard mark.
+    pub(crate) fn mind(&mut self, space: Arc<SpaceWatch>) {
+        self.space = Some(space);
+    }
+
+    /// Whether nothing may be taken from the disk.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.space.as_ref().is_some_and(|space| space.room() == Room::Gone)
     }
 
     /// Whether lookups have answers.
@@ -147,9 +163,13 @@ impl Derived {
 
     /// Writes what waits. What cannot be written goes on waiting.
     pub(crate) fn flush(&mut self) {
+        let is_shut = self.is_shut();
         let Some(files) = &mut self.files else { return };
         let now = clock::monotonic();
         if self.failed.is_some_and(|failed| now.since(failed) < RETRY_AFTER) {
+            return;
+        }
+        if is_shut {
             return;
         }
         match files.tiles.flush().and_then(|()| files.index.flush()) {

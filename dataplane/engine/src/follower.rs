@@ -27,15 +27,17 @@ mod slices;
 
 use crate::{
     bell::Bell,
-    checkpointer::{Checkpointer, Recipe},
+    checkpointer::Checkpointer,
+    clock,
     derived::DerivedError,
     feed::{FedFrame, FeedLine, News},
+    findings::{Finding, Place, Wrong},
     frame_index::IndexError,
     history::{Behind, History},
     rebuilder::Rebuilder,
     source::Inlet,
     status_board::StatusBoard,
-    store::{LastFrame, Places, Replay, ReplayError, Segments, write_checkpoint},
+    store::{Draft, KeepError, LastFrame, Recipe, Replay, ReplayError, Segments},
 };
 
 /// Proofs that may wait for a checkpoint to cover their entry.
@@ -52,6 +54,8 @@ enum FollowError {
     Behind(#[from] Behind),
     #[error("the journal has no frame {frame} at {position}, though it is durable: {detail}")]
     Missing { frame: u64, position: Position, detail: String },
+    #[error("the journal cannot be read at {position}: {error}")]
+    Unread { position: Position, error: DiskError },
     #[error("entry {seq} cannot be read at {position}: {detail}")]
     Entry { seq: Seq, position: Position, detail: String },
 }
@@ -62,7 +66,6 @@ pub(crate) struct Follower {
     pub(crate) superblock: Superblock,
     pub(crate) hash: HashKind,
     pub(crate) key: FrameKey,
-    pub(crate) places: Places,
     pub(crate) segments: Segments,
     pub(crate) feed: Arc<FeedLine>,
     pub(crate) reads: Inlet<ReadCall, ReadAnswer>,
@@ -71,7 +74,7 @@ pub(crate) struct Follower {
     pub(crate) signer: NoteSigner,
     pub(crate) checkpointer: Option<Checkpointer>,
     pub(crate) history: History,
-    /// What rebuilds are made from.
+    /// What checkpoints and rebuilds are made from.
     pub(crate) recipe: Recipe,
     /// While tiles and frame index are not there.
     pub(crate) rebuilder: Option<Rebuilder>,
@@ -116,7 +119,9 @@ impl Follower {
         drop(self.checkpointer.take());
         drop(self.rebuilder.take());
         self.history.stop();
+        let board = Arc::clone(&self.board);
         if let Err(error) = self.write_checkpoint() {
+            board.upkeep().checkpoint_failed();
             tracing::error!("checkpoint not written, the next start replays more: {error}");
         }
     }
@@ -278,7 +283,7 @@ impl Follower {
 
     fn frame_len(&mut self, place: Position) -> Result<usize, FollowError> {
         let mut stride = vec![0; self.geometry().stride_len().max(disk::ALIGNMENT_BYTES)];
-        self.segments.read_at(place.segment, place.offset, &mut stride)?;
+        self.read_at(place, &mut stride)?;
         FrameHeader::parse(&stride, &self.key, self.geometry()).map(|parsed| parsed.frame_bytes).map_err(
             |error| FollowError::Missing {
                 frame: self.next_frame().0,
@@ -298,8 +303,13 @@ impl Follower {
         }
         let len = self.frame_len(place)?.next_multiple_of(disk::ALIGNMENT_BYTES);
         let mut bytes = vec![0; len];
-        self.segments.read_at(place.segment, place.offset, &mut bytes)?;
+        self.read_at(place, &mut bytes)?;
         Ok(bytes)
+    }
+
+    fn read_at(&mut self, place: Position, bytes: &mut [u8]) -> Result<(), FollowError> {
+        let read = self.segments.read_at(place.segment, place.offset, bytes);
+        read.map_err(|error| FollowError::Unread { position: place, error })
     }
 
     /// The slot names this tree, so its root may be signed.
@@ -322,6 +332,9 @@ impl Follower {
     fn publish_board(&self) {
         let size = self.replay.tree.size();
         let at = self.replay.last.map(|last| last.at).unwrap_or_default();
+        if let Some(last) = self.replay.last {
+            self.board.set_closed_before(last.position.segment);
+        }
         self.board.set_committed(Committed { size, root: self.replay.tree.root(), at });
     }
 
@@ -340,9 +353,36 @@ impl Follower {
                     self.give_up(&error);
                     return Some(Found::Behind);
                 }
-                Some(Found::Refused(self.unreadable()))
+                Some(Found::Refused(self.judge(&error)))
             }
         }
+    }
+
+    /// The reason of a question that met this. Damage to what is stored is a finding.
+    fn judge(&mut self, error: &FollowError) -> Reason {
+        let (position, wrong) = match error {
+            FollowError::Missing { position, .. } | FollowError::Entry { position, .. } => {
+                (position, Wrong::Damaged)
+            }
+            FollowError::Unread { position, error } if !error.is_shortage() => {
+                let is_gone = error.is_not_found() || error.errno().is_none();
+                (position, if is_gone { Wrong::Lost } else { Wrong::Unreadable })
+            }
+            FollowError::Unread { .. }
+            | FollowError::Disk(_)
+            | FollowError::Derived(_)
+            | FollowError::Behind(_) => {
+                return self.unreadable();
+            }
+        };
+        // The file that is put in its place is another one.
+        self.segments.forget(position.segment);
+        if self.board.is_poisoned() {
+            return Reason::SafeMode;
+        }
+        let place = Place::Segment { segment: position.segment.0, offset: position.offset };
+        self.board.findings().report(Finding { place, wrong, frame: None, detail: error.to_string() });
+        Reason::Damaged
     }
 
     /// The reason of a question whose answer cannot be read.
@@ -542,14 +582,27 @@ impl Follower {
         Checkpoint { size, root, note: sign_checkpoint(&self.signer, &head) }
     }
 
-    fn write_checkpoint(&mut self) -> Result<(), DiskError> {
+    /// The last thing that it does.
+    fn write_checkpoint(mut self) -> Result<(), KeepError> {
+        if self.replay.derived.is_shut() {
+            return Err(KeepError::HardMark);
+        }
         let Some((checkpoint, payload)) = self.replay.checkpoint(&self.superblock) else { return Ok(()) };
         // Derived files that do not reach the checkpoint cost the next start a derivation, no more.
         if let Err(error) = self.replay.derived.sync() {
             tracing::warn!("tiles and frame index may be derived anew at the next start: {error}");
         }
-        write_checkpoint(&self.places, &self.key, &checkpoint, &payload)?;
-        tracing::info!(entries = checkpoint.tree_size, bytes = payload.len(), "checkpoint written");
+        let Self { replay, recipe, board, .. } = self;
+        // The proof loads it, and there is memory for one state here.
+        drop(replay);
+        // Nobody commits any more.
+        let between = || {};
+        let draft = Draft::write(&recipe, checkpoint, &payload, &between)?;
+        let bytes = payload.len();
+        drop(payload);
+        draft.admit(&recipe, &between)?;
+        board.upkeep().checkpoint(checkpoint.tree_size, clock::wall());
+        tracing::info!(entries = checkpoint.tree_size, bytes, "checkpoint written and proven");
         Ok(())
     }
 

@@ -25,7 +25,7 @@ use self::{
     line::{Line, SEALED_MAX},
     run_file::{RunFile, RunLookupError},
 };
-use crate::{checkpointer::Recipe, store::OpenError};
+use crate::store::{OpenError, Recipe};
 
 /// Entries that are needed are not covered yet: they are being read from the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -21,7 +21,7 @@ use wire::{Answer, Call, ReadAnswer, ReadCall};
 
 use crate::{
     bell::Bell,
-    checkpointer::{Checkpointer, Recipe},
+    checkpointer::Checkpointer,
     clock,
     commit_loop::{CommitLoop, CommitObserver, Run},
     feed::{FEED, FeedLine},
@@ -32,9 +32,11 @@ use crate::{
     pipeline::Pipeline,
     placement,
     preparer::Preparer,
+    scrubber::{ScrubAsker, Scrubber},
     source::{Source, source},
+    space::SpaceWatch,
     status_board::StatusBoard,
-    store::{Birth, OpenError, OpenReport, Places, Segments, Store, StoreParams},
+    store::{Birth, OpenError, OpenReport, Places, Recipe, Segments, Store, StoreParams},
 };
 
 /// Questions to the reader open at once.
@@ -80,6 +82,9 @@ pub struct LedgerRole {
     pub board: Arc<StatusBoard>,
     /// What happened at start.
     pub report: LedgerReport,
+    /// Asks for a pass of the scrub.
+    pub scrub: ScrubAsker,
+    scrubber: Option<Scrubber>,
     stop: Arc<AtomicBool>,
     committer_bell: Arc<Bell>,
     committer: Option<JoinHandle<bool>>,
@@ -112,6 +117,7 @@ struct Parts {
     observer: Box<dyn CommitObserver>,
     stop: Arc<AtomicBool>,
     time: LedgerTime,
+    space: Arc<SpaceWatch>,
 }
 
 impl LedgerRole {
@@ -150,7 +156,11 @@ impl LedgerRole {
         let (reads, read_inlet) = source(READS, Arc::clone(&reader_bell))?;
 
         let store_report = store.report.clone();
-        let follower = follower(params, &mut store, signer, read_inlet, &reader_bell, &feed, &board)?;
+        let space = SpaceWatch::new(&params.store.directory, &params.store.upkeep, Arc::clone(&board));
+        tell_inventory(&store, &board);
+        let scrubber = Scrubber::start(recipe(params, &store), Arc::clone(&board))?;
+        let scrub = scrubber.asker();
+        let follower = follower(params, &mut store, signer, read_inlet, &reader_bell, &feed, &space)?;
         let stop = Arc::new(AtomicBool::new(false));
         let parts = Parts {
             params: params.clone(),
@@ -162,6 +172,7 @@ impl LedgerRole {
             observer,
             stop: Arc::clone(&stop),
             time,
+            space,
         };
         let (committer, Online { backend, buffers, pinned }) = spawn_committer(parts)?;
         let follower = spawn("reader", move || follower.run());
@@ -172,6 +183,8 @@ impl LedgerRole {
             reads,
             board,
             report,
+            scrub,
+            scrubber: Some(scrubber),
             stop,
             committer_bell: bell,
             committer: Some(committer),
@@ -190,6 +203,7 @@ impl LedgerRole {
         self.board.set_stopping();
         self.stop.store(true, Ordering::Release);
         self.committer_bell.ring();
+        drop(self.scrubber.take());
         let clean = self.committer.take().is_none_or(|thread| thread.join().unwrap_or(false));
         if let Some(thread) = self.follower.take() {
             // A panic on it has ended the process already.
@@ -212,20 +226,20 @@ fn follower(
     reads: crate::source::Inlet<ReadCall, ReadAnswer>,
     bell: &Arc<Bell>,
     feed: &Arc<FeedLine>,
-    board: &Arc<StatusBoard>,
+    space: &Arc<SpaceWatch>,
 ) -> Result<Follower, OpenError> {
-    let places = Places { root: params.store.directory.clone() };
-    let segments = Segments::open(&places.segments(), params.store.direct)?;
+    let board = space.board();
+    let recipe = recipe(params, store);
+    let segments = Segments::open(&recipe.places.segments(), params.store.direct)?;
     let mut replay = store.replay.take().expect("a store is opened with its state");
-    let recipe = Recipe {
-        params: params.store.clone(),
-        places: places.clone(),
-        superblock: store.superblock.clone(),
-        key: store.key.clone(),
-    };
+    replay.derived.mind(Arc::clone(space));
     // Where the last checkpoint is far behind, because a kill came first, one is due at once.
     let (entries, frame) = (store.report.checkpoint_entries, store.report.checkpoint);
-    let checkpointer = Checkpointer::start(recipe.clone(), entries, frame)?;
+    if let Some(at) = store.report.checkpoint_written {
+        board.upkeep().checkpoint(entries, at);
+    }
+    let checkpointer =
+        Checkpointer::start(recipe.clone(), Arc::clone(board), Arc::clone(space), entries, frame)?;
     // What was replayed comes from the journal, beside the reader: a start is not slower by it.
     let history = History::start(recipe.clone(), Seq(replay.tree.size()))?;
     replay.rows = Some(Vec::new());
@@ -234,7 +248,6 @@ fn follower(
         superblock: store.superblock.clone(),
         hash: params.store.hash,
         key: store.key.clone(),
-        places,
         segments,
         feed: Arc::clone(feed),
         reads,
@@ -257,6 +270,24 @@ fn signer_of(signer: NoteSigner, lives: &Lives) -> NoteSigner {
         Some(life) => {
             signer.renamed(&life.origin(signer.name())).expect("a name that is longer by plain letters")
         }
+    }
+}
+
+/// What checkpoints are made from and the journal is scrubbed with.
+fn recipe(params: &LedgerParams, store: &Store) -> Recipe {
+    let places = Places { root: params.store.directory.clone() };
+    let (superblock, key) = (store.superblock.clone(), store.key.clone());
+    Recipe { params: params.store.clone(), places, superblock, key }
+}
+
+/// Says what of the segments is not as it must be, and which of them nobody writes any more.
+fn tell_inventory(store: &Store, board: &StatusBoard) {
+    board.set_closed_before(store.resume.next.segment);
+    for name in &store.report.strangers {
+        tracing::warn!(name, "this is no segment; it is left alone, and nothing reads it");
+    }
+    for gap in &store.report.gaps {
+        board.findings().report((*gap).into());
     }
 }
 
@@ -298,7 +329,7 @@ fn spawn_committer(parts: Parts) -> Result<(JoinHandle<bool>, Online), OpenError
 
 /// Builds the loop on the thread that will run it.
 fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport, BuffersReport), OpenError> {
-    let Parts { params, store, intake, bell, feed, board, observer, stop, time } = parts;
+    let Parts { params, store, intake, bell, feed, board, observer, stop, time, space } = parts;
     let options = RingOptions { commit: params.commit, ..RingOptions::default() };
     let (mut backend, report) = Backend::open(params.io, &options, Arc::clone(bell.doorbell()))?;
     backend.hold_lock(Arc::clone(&store.lock))?;
@@ -338,6 +369,7 @@ fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport, BuffersReport
         store.resume.next,
         params.store.direct,
         Arc::clone(&bell),
+        Arc::clone(&space),
     )?;
     let lanes = intake.lanes().count();
     let mut intake = intake;
@@ -350,6 +382,7 @@ fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport, BuffersReport
         pool,
         segments: VecDeque::with_capacity(8),
         preparer,
+        space,
         slot_file,
         slot_buffer: Some(AlignedBuf::new(IMAGE_BYTES)),
         key: store.key,

@@ -12,6 +12,7 @@ mod commit_loop;
 mod derived;
 mod fatal;
 mod feed;
+mod findings;
 mod follower;
 mod frame_index;
 mod history;
@@ -22,10 +23,13 @@ mod pipeline;
 mod placement;
 mod preparer;
 mod rebuilder;
+mod scrubber;
 mod source;
+mod space;
 mod status_board;
 mod store;
 mod tile_files;
+mod upkeep_board;
 mod usage;
 
 pub use bell::Bell;
@@ -40,11 +44,12 @@ pub use ledger_role::{LedgerParams, LedgerReport, LedgerRole};
 pub use ledger_time::{LedgerTime, TimeJump};
 pub use pipeline::{Gathered, Pipeline, Routed};
 pub use placement::{Placement, Wanted, cores, pin, plan};
+pub use scrubber::ScrubAsker;
 pub use source::{Ends, Inlet, Source, source};
 pub use status_board::StatusBoard;
 pub use store::{
-    Begun, Birth, NewLife, OpenError, OpenReport, Replay, ReplayError, Segments, Store, StoreParams,
-    begin_incarnation, is_ledger,
+    Begun, Birth, Gap, NewLife, OpenError, OpenReport, Replay, ReplayError, Segments, Store, StoreParams,
+    UpkeepParams, begin_incarnation, is_ledger,
 };
 pub use tile_files::TileFiles;
 pub use usage::{

@@ -78,6 +78,8 @@ pub struct Pipeline {
     entries_max: usize,
     /// No more room is coming for now: what is prepared is all there is.
     short: bool,
+    /// Nothing new is written even where there is room: what it implies has none.
+    shut: bool,
     /// What would write is declined: there is no place for it.
     closed: bool,
 }
@@ -109,6 +111,7 @@ impl Pipeline {
             payload_max,
             entries_max,
             short: false,
+            shut: false,
             closed: false,
         }
     }
@@ -116,7 +119,7 @@ impl Pipeline {
     /// Bytes of payload that the batch being gathered still takes; zero if it is full.
     #[must_use]
     pub fn room(&self) -> usize {
-        if self.writer.count() >= self.entries_max {
+        if self.writer.count() >= self.entries_max || self.shut {
             return 0;
         }
         let prepared = self.committer.prepared_bytes().saturating_sub(journal::HEADER_BYTES);
@@ -130,9 +133,10 @@ impl Pipeline {
         self.payload_max - BATCH_PREAMBLE_BYTES
     }
 
-    /// Says whether more room is coming.
-    pub fn set_short(&mut self, short: bool) {
-        self.short = short;
+    /// Says whether no more room is coming, and whether what there is may not be used either.
+    pub fn set_short(&mut self, short: bool, shut: bool) {
+        assert!(self.writer.count() == 0 && (short || !shut));
+        (self.short, self.shut) = (short, shut);
     }
 
     /// Whether a batch begun now has no room for a lone entry, and none is coming.

@@ -17,7 +17,10 @@ use disk::{Access, Direct, DirectFile, DiskError, directory};
 use journal::{Position, SegmentNumber, segment_file_name};
 use model::Nanos;
 
-use crate::bell::Bell;
+use crate::{
+    bell::Bell,
+    space::{Room, SpaceWatch},
+};
 
 mod pace;
 
@@ -29,8 +32,19 @@ const FIRST_BYTES: u64 = 4 << 20;
 const NEXT_BYTES: u64 = 16 << 20;
 /// How long to wait before a segment that could not be prepared is tried again.
 const RETRY_AFTER: Nanos = Nanos::from_secs(1);
+/// How often the room on the disk is looked at while there is nothing to prepare.
+const LOOK_EVERY: Nanos = Nanos::from_secs(1);
 /// Requests and tellings that may wait; the committer asks for two segments at most.
 const QUEUE: usize = 64;
+
+/// Why a segment cannot be prepared for now.
+#[derive(Debug, thiserror::Error)]
+enum Stuck {
+    #[error("{0}")]
+    Disk(#[from] DiskError),
+    #[error("the disk is under storage.soft_mib")]
+    SoftMark,
+}
 
 /// A part of a segment that is ready.
 #[derive(Debug)]
@@ -75,6 +89,7 @@ struct Work {
     segment_bytes: u64,
     resume: Position,
     direct: Direct,
+    space: Arc<SpaceWatch>,
 }
 
 impl Preparer {
@@ -85,6 +100,7 @@ impl Preparer {
         resume: Position,
         direct: Direct,
         committer: Arc<Bell>,
+        space: Arc<SpaceWatch>,
     ) -> Result<Self, DiskError> {
         let shared = Arc::new(Shared {
             wanted: ArrayQueue::new(QUEUE),
@@ -95,8 +111,8 @@ impl Preparer {
             stuck: AtomicBool::new(false),
             used: AtomicU64::new(in_journal(segment_bytes, resume.segment, resume.offset)),
         });
-        let work =
-            Work { shared: Arc::clone(&shared), segments: segments.into(), segment_bytes, resume, direct };
+        let (segments, shared_too) = (segments.into(), Arc::clone(&shared));
+        let work = Work { shared: shared_too, segments, segment_bytes, resume, direct, space };
         let thread = std::thread::Builder::new()
             .name("preparer".into())
             .spawn(move || crate::fatal::guard("preparer", || work.run()))
@@ -151,10 +167,11 @@ impl Work {
         while !self.stopping() {
             match self.shared.wanted.pop() {
                 Some(segment) => self.prepare_until_done(segment),
-                None => self
-                    .shared
-                    .bell
-                    .wait(Nanos::from_secs(60), || self.stopping() || !self.shared.wanted.is_empty()),
+                None => {
+                    self.look();
+                    let has_work = || self.stopping() || !self.shared.wanted.is_empty();
+                    self.shared.bell.wait(LOOK_EVERY, has_work);
+                }
             }
         }
     }
@@ -181,7 +198,17 @@ impl Work {
         }
     }
 
-    fn stuck(&self, segment: SegmentNumber, error: &DiskError) {
+    /// Looks at the room on the disk, and wakes the committer if it has changed.
+    fn look(&self) -> Room {
+        let before = self.space.room();
+        let room = self.space.look();
+        if room != before {
+            self.shared.committer.ring();
+        }
+        room
+    }
+
+    fn stuck(&self, segment: SegmentNumber, error: &Stuck) {
         if !self.shared.stuck.swap(true, Ordering::AcqRel) {
             tracing::error!(
                 %segment,
@@ -191,7 +218,10 @@ impl Work {
         }
     }
 
-    fn prepare(&self, segment: SegmentNumber, done: &mut Progress) -> Result<(), DiskError> {
+    fn prepare(&self, segment: SegmentNumber, done: &mut Progress) -> Result<(), Stuck> {
+        if done.file.is_none() && !self.segments.join(segment_file_name(segment)).exists() {
+            self.ask_for_room()?;
+        }
         let file = match &done.file {
             Some(file) => Arc::clone(file),
             None => Arc::clone(done.file.insert(self.open(segment)?)),
@@ -199,6 +229,10 @@ impl Work {
         loop {
             let end = (done.ready + done.step).min(self.segment_bytes);
             if done.ready < end {
+                // Zeros over what the file has already take nothing from the disk.
+                if end > file.len_bytes()? {
+                    self.ask_for_room()?;
+                }
                 let mut pace = Pace::begin(self.shared.used.load(Ordering::Relaxed));
                 let prepared = in_journal(self.segment_bytes, segment, done.ready);
                 file.write_zeros_at_pace(done.ready, end, &mut || self.next_piece(&mut pace, prepared))?;
@@ -221,6 +255,10 @@ impl Work {
             self.shared.bell.wait(pause, || self.stopping());
         }
         bytes
+    }
+
+    fn ask_for_room(&self) -> Result<(), Stuck> {
+        if self.look() == Room::Ample { Ok(()) } else { Err(Stuck::SoftMark) }
     }
 
     /// A file that a killed start left half filled is filled again from the beginning: nothing of it

@@ -19,10 +19,9 @@ use model::{BatchView, Nanos, RecordRef, Seq};
 
 use crate::{
     bell::Bell,
-    checkpointer::Recipe,
     derived::Derived,
     frame_index::row_of,
-    store::{LastFrame, ReplayError, Segments},
+    store::{LastFrame, Recipe, ReplayError, Segments},
     tile_files::LEVELS_PER_FILE,
 };
 

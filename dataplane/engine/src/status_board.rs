@@ -4,11 +4,14 @@
 
 use std::sync::{
     Mutex, PoisonError,
-    atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering},
 };
 
+use journal::SegmentNumber;
 use model::{Instant, LedgerId, Lives, Reason};
-use wire::{Committed, Health, Status};
+use wire::{Committed, Health, Status, Upkeep};
+
+use crate::{clock, findings::Findings, upkeep_board::UpkeepBoard};
 
 /// How the ledger is.
 #[derive(Debug)]
@@ -31,6 +34,10 @@ pub struct StatusBoard {
     durable: AtomicU64,
     /// Written by the reader alone, off the committer's path.
     committed: Mutex<Committed>,
+    upkeep: UpkeepBoard,
+    findings: Findings,
+    /// The segment of the last durable frame: what lies before it is closed.
+    closed_before: AtomicU32,
 }
 
 impl StatusBoard {
@@ -50,6 +57,9 @@ impl StatusBoard {
             oldest: AtomicU64::new(0),
             durable: AtomicU64::new(0),
             committed: Mutex::new(Committed::default()),
+            upkeep: UpkeepBoard::default(),
+            findings: Findings::default(),
+            closed_before: AtomicU32::new(0),
         }
     }
 
@@ -74,6 +84,7 @@ impl StatusBoard {
                 clock_ahead_millis: self.clock_ahead.load(Ordering::Relaxed),
                 derived_lost: self.derived_lost.load(Ordering::Acquire),
             },
+            upkeep: Upkeep { findings: self.findings.count(), ..self.upkeep.upkeep(clock::wall()) },
         }
     }
 
@@ -108,6 +119,32 @@ impl StatusBoard {
     #[must_use]
     pub fn committed(&self) -> Committed {
         *self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The work beside the work.
+    pub(crate) const fn upkeep(&self) -> &UpkeepBoard {
+        &self.upkeep
+    }
+
+    /// What is known to be damaged.
+    pub(crate) const fn findings(&self) -> &Findings {
+        &self.findings
+    }
+
+    /// The first of what is known to be damaged, for people.
+    #[must_use]
+    pub fn finding_texts(&self, at_most: usize) -> Vec<String> {
+        self.findings.texts(at_most)
+    }
+
+    /// The first segment that is not closed.
+    #[must_use]
+    pub fn closed_before(&self) -> SegmentNumber {
+        SegmentNumber(self.closed_before.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_closed_before(&self, segment: SegmentNumber) {
+        self.closed_before.store(segment.0, Ordering::Release);
     }
 
     pub(crate) fn set_online(&self) {

@@ -80,7 +80,8 @@ impl ExportRefusal {
             | Reason::BatchAborted
             | Reason::Quota
             | Reason::Archived
-            | Reason::NoSpace => Self::Retry,
+            | Reason::NoSpace
+            | Reason::Damaged => Self::Retry,
         }
     }
 }

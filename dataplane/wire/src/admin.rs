@@ -14,6 +14,9 @@ pub const FAULT_MILLIS_MAX: u64 = 60_000;
 /// Seconds that a fault may last at most.
 pub const FAULT_SECS_MAX: u64 = 3_600;
 
+/// Findings of one answer at most.
+pub const FINDINGS_MAX: usize = 16;
+
 /// A question.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +40,10 @@ pub enum Verb {
         /// Which role; none for all.
         target: Option<Target>,
     },
+    /// How the scrub is.
+    ScrubStatus {},
+    /// Begins a pass of the scrub, if none is under way.
+    ScrubStart {},
 }
 
 /// A fault to begin.
@@ -117,6 +124,8 @@ pub enum Outcome {
     Status(Box<NodeStatus>),
     /// The faults that are in force now.
     Chaos(ChaosStatus),
+    /// How the scrub is.
+    Scrub(ScrubStatus),
     /// It does not do that.
     Error(Refusal),
 }
@@ -149,6 +158,8 @@ pub enum RefusalCode {
     Forbidden,
     /// Faults are not enabled in this node's settings.
     ChaosDisabled,
+    /// The scrub is off in this node's settings.
+    ScrubOff,
 }
 
 /// How a node is.
@@ -225,6 +236,30 @@ pub struct LedgerStatus {
     pub intake_capacity: u64,
     /// Age of the oldest frame that is not durable, in milliseconds.
     pub committer_lag_millis: u64,
+    /// The scrub.
+    pub scrub: ScrubStatus,
+}
+
+/// How the scrub is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScrubStatus {
+    /// Bytes that it reads in a second; zero if it is off.
+    pub bytes_per_s: u64,
+    /// Whether a pass is under way.
+    pub runs: bool,
+    /// The segment at which it stands.
+    pub segment: u32,
+    /// Segments that the journal has left.
+    pub segments: u32,
+    /// Bytes read since the start.
+    pub bytes: u64,
+    /// When the last pass ended, RFC 3339; `null` if none did.
+    pub last_pass: Option<String>,
+    /// Places in which stored bytes are known to be damaged.
+    pub findings_count: u64,
+    /// The first of them, at most `FINDINGS_MAX`.
+    pub findings: Vec<String>,
 }
 
 /// Faults that were injected.
@@ -315,6 +350,7 @@ mod tests {
                 Verb::ChaosInject(inject),
                 r#"{"v":1,"ask":{"verb":"chaos_inject","target":"wallet","fault":"latency","millis":50,"for_secs":9}}"#,
             ),
+            (Verb::ScrubStart {}, r#"{"v":1,"ask":{"verb":"scrub_start"}}"#),
             (Verb::ChaosClear { target: None }, r#"{"v":1,"ask":{"verb":"chaos_clear","target":null}}"#),
         ] {
             let request = Request::new(ask);

@@ -5,6 +5,8 @@ use model::{
     Seq, SliceRequest, Timestamp,
 };
 
+use crate::Upkeep;
+
 /// Ties an answer to its question; chosen by the asker, unique among those it has open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
@@ -209,6 +211,8 @@ pub struct Status {
     pub committer_lag_millis: u64,
     /// What is not as it should be, though work goes on.
     pub health: Health,
+    /// What is done beside the work.
+    pub upkeep: Upkeep,
 }
 
 /// What of the ledger is not as it should be, though work goes on.

@@ -8,6 +8,7 @@
 pub mod admin;
 mod ledger;
 mod read;
+mod upkeep;
 pub mod usage;
 
 pub use ledger::{
@@ -17,3 +18,4 @@ pub use ledger::{
 pub use read::{
     ACCOUNT_ENTRIES_MAX, At, Found, ROOTS_MAX, ReadAnswer, ReadAsk, ReadCall, SLICE_PAGE_BYTES, SlicePage,
 };
+pub use upkeep::Upkeep;

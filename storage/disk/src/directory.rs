@@ -95,14 +95,14 @@ pub fn list(path: &Path) -> Result<Vec<Entry>, DiskError> {
 /// [`DiskError::NoSpace`], or what the kernel refuses; the old file is then still there, unless only
 /// the last flush failed.
 pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
-    let fresh = neighbour(path)?;
+    let fresh = beside(path)?;
     // Left over from a crash between writing and renaming.
     match std::fs::remove_file(&fresh) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(Operation::Remove, &fresh, &error)),
     }
-    let written = write_new(&fresh, bytes).and_then(|()| {
+    let written = write_new(&fresh, &[bytes]).and_then(|()| {
         std::fs::rename(&fresh, path).map_err(|error| failed(Operation::Rename, path, &error))
     });
     if written.is_err() {
@@ -113,14 +113,21 @@ pub fn replace_file(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
     sync_parent(path)
 }
 
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+/// Makes a file (mode 0600) of these pieces, one after the other, and flushes it; its name is durable
+/// only when the directory is. What was written of it stays if it fails.
+///
+/// # Errors
+/// [`DiskError::NoSpace`], or what the kernel refuses; there may not be such a file yet.
+pub fn write_new(path: &Path, pieces: &[&[u8]]) -> Result<(), DiskError> {
     let mut file = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
         .map_err(|error| failed(Operation::Open, path, &error))?;
-    file.write_all(bytes).map_err(|error| failed(Operation::Write, path, &error))?;
+    for piece in pieces {
+        file.write_all(piece).map_err(|error| failed(Operation::Write, path, &error))?;
+    }
     file.sync_all().map_err(|error| failed(Operation::Flush, path, &error))
 }
 
@@ -188,8 +195,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<(), DiskError> {
     if from.parent() == to.parent() { Ok(()) } else { sync_parent(from) }
 }
 
-/// Removes a name. Freeing a large file can hold up some disks for seconds; segments are recycled
-/// instead.
+/// Removes a name. Freeing a large file can hold up some disks for seconds: see [`retire`].
 ///
 /// # Errors
 /// What the kernel refuses.
@@ -198,8 +204,45 @@ pub fn remove_file(path: &Path) -> Result<(), DiskError> {
     sync_parent(path)
 }
 
-/// The file that is written before it takes the place of `path`.
-fn neighbour(path: &Path) -> Result<PathBuf, DiskError> {
+/// Removes a file while others are at work on the same disk: its space is given back `step_bytes` at a
+/// time, each step flushed, with `between` called after it. It loses its name first, so that nobody
+/// meets a part of it; what a crash leaves of it, [`sweep`] removes.
+///
+/// # Errors
+/// What the kernel refuses.
+///
+/// # Panics
+/// If a step is nothing.
+pub fn retire(path: &Path, step_bytes: u64, between: &dyn Fn()) -> Result<(), DiskError> {
+    assert!(step_bytes > 0, "a step gives something back");
+    let going = beside(path)?;
+    rename(path, &going)?;
+    let file = OpenOptions::new().write(true).open(&going);
+    let file = file.map_err(|error| failed(Operation::Open, &going, &error))?;
+    let mut len = file.metadata().map_err(|error| failed(Operation::Stat, &going, &error))?.len();
+    while len > step_bytes {
+        len -= step_bytes;
+        file.set_len(len).map_err(|error| failed(Operation::Truncate, &going, &error))?;
+        file.sync_all().map_err(|error| failed(Operation::Flush, &going, &error))?;
+        between();
+    }
+    remove_file(&going)
+}
+
+/// Bytes that an ordinary user may still take from the file system that holds `path`.
+///
+/// # Errors
+/// What `statvfs(3)` refuses.
+pub fn free_bytes(path: &Path) -> Result<u64, DiskError> {
+    let stat = rustix::fs::statvfs(path).map_err(|errno| DiskError::file(Operation::Stat, path, errno))?;
+    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// The name that a file has while it is being written, and while it is being removed.
+///
+/// # Errors
+/// `EISDIR` if `path` names no file.
+pub fn beside(path: &Path) -> Result<PathBuf, DiskError> {
     let Some(name) = path.file_name() else {
         return Err(DiskError::file(Operation::Open, path, Errno::ISDIR));
     };
@@ -278,6 +321,25 @@ mod tests {
         assert_eq!(remove_tree(&tree), Ok(()), "nothing there is no error");
         assert_eq!(remove_tree(&home.path().join("3.checkpoint")), Ok(()));
         assert!(!tree.exists());
+    }
+
+    #[test]
+    fn a_file_is_retired_in_steps() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("7.checkpoint");
+        for (len, steps) in [(0, 0), (4_096, 0), (4_097, 1), (10_000, 2)] {
+            std::fs::write(&path, vec![1; len]).unwrap();
+            let (count, home) = (std::cell::Cell::new(0), home.path());
+            let between = || {
+                count.set(count.get() + 1);
+                assert!(!home.join("7.checkpoint").exists(), "nobody meets a part of it");
+                let left = list(home).unwrap();
+                assert!(left.iter().all(|entry| entry.len_bytes < 10_000 && entry.name.ends_with(".new")));
+            };
+            assert_eq!(retire(&path, 4_096, &between), Ok(()));
+            assert_eq!((count.get(), list(home)), (steps, Ok(Vec::new())), "{len}");
+        }
+        assert!(retire(&path, 1, &|| {}).expect_err("it is gone").is_not_found());
     }
 
     #[test]

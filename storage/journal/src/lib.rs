@@ -49,9 +49,9 @@ pub use layout::{
 pub use membership::{Active, Directory, Member, Membership, Other, Plan, Refused, plan};
 pub use position::{Position, SegmentNumber};
 pub use recovery::{
-    BadFrame, ChainStart, Cut, CutRange, Expected, Input, LastFrame, Mirrored, READ_BYTES, ReadFailure,
-    Recovered, RecoveryError, Repair, Rot, SegmentFile, SegmentSource, Tail, Witness, follow, recover,
-    recovery_buffer_bytes, verify_checkpoint,
+    BadFrame, ChainStart, Cut, CutRange, Damage, Expected, Input, LastFrame, Mirrored, READ_BYTES,
+    ReadFailure, Recovered, RecoveryError, Repair, Rot, ScrubInput, SegmentFile, SegmentSource, Tail,
+    Witness, follow, recover, recovery_buffer_bytes, scrub_begin, scrub_segment, verify_checkpoint,
 };
 pub use slot::Slot;
 pub use superblock::{HashKind, SUPERBLOCK_FORMAT, Superblock};

@@ -10,6 +10,7 @@
 
 mod chain;
 mod mirror;
+mod scrub;
 mod search;
 mod source;
 mod verdict;
@@ -18,6 +19,7 @@ mod window;
 pub use chain::{ChainStart, follow};
 pub use mirror::{Expected, Mirrored, Repair};
 use model::{Epoch, Incarnation, LedgerId, Seq};
+pub use scrub::{Damage, ScrubInput, scrub_begin, scrub_segment};
 pub use source::{READ_BYTES, ReadFailure, SegmentFile, SegmentSource};
 pub use verdict::{Cut, CutRange, Rot, Tail, Witness};
 
@@ -144,16 +146,16 @@ impl LastFrame {
         quiet: true,
     };
 
-    const fn of(frame: &Frame<'_>, last_seq: Seq) -> Self {
+    fn of(header: &FrameHeader, hash: FrameHash) -> Self {
         Self {
-            frame: frame.header.frame,
-            hash: frame.hash,
-            seq: last_seq,
-            epoch: frame.header.epoch,
-            incarnation: frame.header.incarnation,
-            tree_size: frame.header.tree_size,
-            root: frame.header.root,
-            quiet: frame.header.count == 0,
+            frame: header.frame,
+            hash,
+            seq: header.last_seq(),
+            epoch: header.epoch,
+            incarnation: header.incarnation,
+            tree_size: header.tree_size,
+            root: header.root,
+            quiet: header.count == 0,
         }
     }
 }
@@ -308,7 +310,7 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
     fn begin_at<E>(&mut self, checkpoint: &Checkpoint) -> Result<bool, RecoveryError<E>> {
         let place = checkpoint.position;
         let Ok(frame) = self.read(place)? else { return Ok(false) };
-        let header = &frame.header;
+        let header = frame.header;
         if frame.hash != checkpoint.hash
             || header.frame != checkpoint.frame
             || header.last_seq() != checkpoint.through
@@ -316,7 +318,7 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
         {
             return Ok(false);
         }
-        let last = LastFrame::of(&frame, header.last_seq());
+        let last = LastFrame::of(&header, frame.hash);
         let end = place.offset + frame.frame_bytes as u64;
         self.epoch_max = header.epoch;
         self.last = last;
@@ -365,7 +367,7 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
         let forked = slot.is_some_and(|slot| contradicts(slot, &frame));
         replay(&frame).map_err(|error| RecoveryError::Replay { position: place, error })?;
 
-        let (taken, bytes) = (LastFrame::of(&frame, header.last_seq()), frame.frame_bytes as u64);
+        let (taken, bytes) = (LastFrame::of(&header, frame.hash), frame.frame_bytes as u64);
         self.forked |= forked;
         self.last = taken;
         self.next = Position { segment: place.segment, offset: place.offset + bytes };

@@ -56,11 +56,13 @@ pub enum Reason {
     Archived = 24,
     /// The ledger's disk has no room for new entries; reads and repeated requests go on.
     NoSpace = 25,
+    /// What is stored of it is damaged, and no second copy is there.
+    Damaged = 26,
 }
 
 impl Reason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::Unauth,
         Self::CapInvalid,
         Self::CapExhausted,
@@ -86,6 +88,7 @@ impl Reason {
         Self::Quota,
         Self::Archived,
         Self::NoSpace,
+        Self::Damaged,
     ];
 
     /// The reason with this number on disk.
@@ -148,6 +151,7 @@ impl Reason {
             Self::Quota => "quota",
             Self::Archived => "archived",
             Self::NoSpace => "no_space",
+            Self::Damaged => "damaged",
         }
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct Section {
 pub(crate) static SECTIONS: &[Section] = &[
     Section { name: "", doc: "The node.", keys: NODE },
     Section { name: "ledger", doc: "The ledger role.", keys: LEDGER },
-    Section { name: "storage", doc: "How the journal is written.", keys: STORAGE },
+    Section { name: "storage", doc: "How the journal is written, and how its disk is kept.", keys: STORAGE },
     Section { name: "commit", doc: "Group commit.", keys: COMMIT },
     Section { name: "queues", doc: "Bounds of the queues.", keys: QUEUES },
     Section { name: "accounting", doc: "The accounting role.", keys: ACCOUNTING },
@@ -116,6 +116,30 @@ static STORAGE: &[Key] = &[
         (16, 1 << 20),
         256,
         "MiB that `storage.io = \"ram\"` takes at most; full, new entries are refused (`no_space`).",
+    ),
+    integer(
+        "storage.checkpoints_kept",
+        (1, 16),
+        2,
+        "Checkpoints that are kept; an older one is removed when a newer one was read back and proven.",
+    ),
+    integer(
+        "storage.scrub_mib_per_s",
+        (0, 4_096),
+        4,
+        "MiB that the scrub reads in a second of what is stored and nobody reads; 0: there is no scrub.",
+    ),
+    integer(
+        "storage.soft_mib",
+        (0, 1 << 30),
+        256,
+        "Free MiB on the ledger's file system under which no room is prepared for new entries.",
+    ),
+    integer(
+        "storage.hard_mib",
+        (0, 1 << 30),
+        64,
+        "Free MiB under which nothing is taken from the disk: new entries, checkpoints and derived files wait. At most `storage.soft_mib`.",
     ),
 ];
 

@@ -291,6 +291,7 @@ impl LedgerPort for Desk {
             intake_capacity: 64,
             committer_lag_millis: 0,
             health: wire::Health::default(),
+            upkeep: wire::Upkeep::default(),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::{
     line::Line,
     run_file::{RunFile, RunWriter},
 };
-use crate::{checkpointer::Recipe, store::Segments};
+use crate::store::{Recipe, Segments};
 
 /// How long after a failure it is tried again.
 const RETRY_AFTER: Nanos = Nanos::from_secs(1);

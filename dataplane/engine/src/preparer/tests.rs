@@ -6,6 +6,13 @@ use super::*;
 
 const SEGMENT: u64 = 8 << 20;
 
+/// The room in `directory` against this soft mark.
+fn space(directory: &Path, soft_bytes: u64) -> Arc<SpaceWatch> {
+    let board = crate::StatusBoard::new(model::LedgerId([1; 16]), model::Lives::default());
+    let marks = crate::UpkeepParams { soft_bytes, ..crate::UpkeepParams::default() };
+    SpaceWatch::new(directory, &marks, Arc::new(board))
+}
+
 struct Bench {
     directory: tempfile::TempDir,
     preparer: Preparer,
@@ -16,8 +23,9 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         before(directory.path());
         let committer = Arc::new(Bell::new().unwrap());
+        let space = space(directory.path(), 0);
         let preparer =
-            Preparer::start(directory.path(), SEGMENT, resume, Direct::Preferred, committer).unwrap();
+            Preparer::start(directory.path(), SEGMENT, resume, Direct::Preferred, committer, space).unwrap();
         Self { directory, preparer }
     }
 
@@ -85,6 +93,7 @@ fn a_second_try_does_not_touch_what_the_first_has_told() {
         segment_bytes: SEGMENT,
         resume: Position::default(),
         direct: Direct::Preferred,
+        space: space(directory.path(), 0),
     };
     let segment = SegmentNumber(0);
     let mut done = Progress { file: None, ready: 0, step: FIRST_BYTES };
@@ -100,4 +109,22 @@ fn a_second_try_does_not_touch_what_the_first_has_told() {
     assert_eq!(bytes.len() as u64, SEGMENT);
     assert!(bytes[4096..8192].iter().all(|byte| *byte == 0x77), "the frame is still there");
     assert_eq!(shared.prepared.pop().map(|prepared| prepared.bytes), Some(SEGMENT));
+}
+
+#[test]
+fn under_the_soft_mark_nothing_is_taken_from_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let committer = Arc::new(Bell::new().unwrap());
+    let low = space(directory.path(), u64::MAX);
+    let preparer =
+        Preparer::start(directory.path(), SEGMENT, Position::default(), Direct::Preferred, committer, low)
+            .unwrap();
+    preparer.want(SegmentNumber(0));
+    let begun = crate::clock::monotonic();
+    while !preparer.is_stuck() {
+        assert!(crate::clock::monotonic().since(begun) < Nanos::from_secs(60), "not within 60 s");
+        std::thread::yield_now();
+    }
+    assert!(preparer.prepared().is_none());
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "not even a name");
 }

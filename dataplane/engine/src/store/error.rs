@@ -165,6 +165,10 @@ impl From<DiskError> for OpenError {
     fn from(error: DiskError) -> Self {
         use disk::Errno;
         match error {
+            // A file of the journal says of itself that somebody writes it, and not who.
+            DiskError::Locked { path, holder } if holder.is_empty() => {
+                Self::Locked { path, holder: "a process whose last write has not ended".into() }
+            }
             DiskError::Locked { path, holder } => Self::Locked { path, holder },
             ref shortage if shortage.is_shortage() => Self::Shortage(error),
             DiskError::NoSpace { .. } => Self::NoSpace(error),

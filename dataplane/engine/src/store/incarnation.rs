@@ -20,7 +20,9 @@ use model::{
 };
 
 use super::{
-    OpenError, Segments, StoreParams, images,
+    OpenError, Segments, StoreParams, UpkeepParams,
+    checkpoints::checkpoints,
+    images,
     open::{self, Places, Store},
     replay::ReplayError,
 };
@@ -105,6 +107,7 @@ pub fn begin_incarnation(directory: &Path, direct: Direct, new: &NewLife) -> Res
     };
     let params = StoreParams {
         directory: directory.into(),
+        upkeep: UpkeepParams::default(),
         hash,
         segment_bytes: superblock.geometry.segment_bytes(),
         // No state is made: the rules have nothing to say here.
@@ -226,7 +229,7 @@ fn walk(
         key,
         slot,
         checkpoint: None,
-        checkpoint_frame_max: open::known_frame(&open::checkpoints(places, superblock, key)?, superblock),
+        checkpoint_frame_max: open::known_frame(&checkpoints(places, superblock, key)?, superblock),
     };
     let bytes = recovery_buffer_bytes(superblock.geometry).next_multiple_of(disk::ALIGNMENT_BYTES);
     let mut buffer = AlignedBuf::new(bytes);

@@ -12,8 +12,8 @@ use std::{
 use disk::{Access, AlignedBuf, Direct, DirectFile, DirectoryLock, DiskError, directory};
 use journal::{
     Checkpoint, Cut, Frame, FrameKey, FrameNumber, Geometry, IMAGE_BYTES, ImageCopy, ImageError, Input,
-    Recovered, RecoveryError, Resume, STRIDE_BYTES_DEFAULT, SegmentNumber, Slot, Superblock, Tail,
-    checkpoint_file_name, checkpoint_frame, recover, recovery_buffer_bytes,
+    Recovered, RecoveryError, Resume, STRIDE_BYTES_DEFAULT, SegmentNumber, Slot, Superblock, Tail, recover,
+    recovery_buffer_bytes,
 };
 use ledger::{Effect, HashKind, Ledger, Table, Tree};
 use model::{Epoch, Incarnation, LedgerId, Nanos, Timestamp};
@@ -21,7 +21,9 @@ use model::{Epoch, Incarnation, LedgerId, Nanos, Timestamp};
 use crate::{bell::Bell, clock};
 
 use super::{
-    OpenError, Segments, again, images,
+    FIRST, Gap, Inventory, OpenError, Segments, UpkeepParams, again,
+    checkpoints::checkpoints,
+    images,
     replay::{Replay, ReplayError, Wanted, rules},
     twin::Twin,
 };
@@ -30,8 +32,6 @@ use super::{
 const LOCK_PATIENCE: Nanos = Nanos::from_secs(3);
 /// Copies of the state: the committer's and the reader's.
 const COPIES: usize = 2;
-/// Bytes of a checkpoint file at most.
-const CHECKPOINT_BYTES_MAX: u64 = 64 << 30;
 
 /// What a store is opened with.
 #[derive(Clone, Debug)]
@@ -48,6 +48,8 @@ pub struct StoreParams {
     pub keys_max: usize,
     /// What to do where the file system does no direct I/O.
     pub direct: Direct,
+    /// What is done beside the work.
+    pub upkeep: UpkeepParams,
 }
 
 /// What only randomness and a clock can give: used if the ledger is made now.
@@ -103,6 +105,8 @@ pub struct OpenReport {
     pub checkpoint: FrameNumber,
     /// Entries in that checkpoint.
     pub checkpoint_entries: u64,
+    /// When it was written, by its file.
+    pub checkpoint_written: Option<Timestamp>,
     /// Frames replayed.
     pub frames: u64,
     /// Bytes replayed.
@@ -111,6 +115,11 @@ pub struct OpenReport {
     pub cut: Option<Cut>,
     /// Whether the page cache is passed by.
     pub is_direct: bool,
+    /// Segments before the one in use that are not there, or not whole. All of them lie before the
+    /// checkpoint, or lack only what never held a frame: else it were rot.
+    pub gaps: Vec<Gap>,
+    /// Names in the directory of segments that are not ours.
+    pub strangers: Vec<String>,
 }
 
 /// Where things lie in a ledger's directory.
@@ -152,11 +161,13 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
     check_memory(&rules(params, &superblock), COPIES)?;
     let key = FrameKey::new(&superblock.frame_key);
     let slot = slot(params, &places, &superblock, &key)?;
+    fence(params, &places, slot.as_ref())?;
     if superblock.log_key != [0; 32] && superblock.log_key != *log_key {
         return Err(OpenError::LogKey);
     }
 
     let mut replayed = replay(params, &places, &superblock, &key, slot.as_ref())?;
+    let inventory = Inventory::take(&places.segments())?;
     let empty_root = params.hash.empty();
     let Some(resume) = replayed.recovered.resume_after_flush(empty_root) else {
         let Tail::Rot(rot) = replayed.recovered.tail else { unreachable!("only rot has nowhere to go on") };
@@ -173,15 +184,19 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
     tidy_up(&places);
     replayed.state.flush();
     let slot_file = Arc::new(images::open_or_create(&places.root.join(journal::SLOT_FILE), params.direct)?);
+    slot_file.lock()?;
     let report = OpenReport {
         epoch: superblock.epoch,
         created,
         checkpoint: replayed.checkpoint.0,
         checkpoint_entries: replayed.checkpoint.1,
+        checkpoint_written: replayed.checkpoint_written,
         frames: replayed.recovered.frames,
         bytes: replayed.recovered.bytes,
         cut,
         is_direct: slot_file.is_direct(),
+        gaps: inventory.gaps(FIRST, resume.next.segment, superblock.geometry.segment_bytes()),
+        strangers: inventory.strangers,
     };
     let slot = slot.expect("a lost slot is rot");
     let rules = (replayed.twin, replayed.state.tree.clone());
@@ -193,10 +208,33 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
 /// is tried again for a bounded time.
 pub(super) fn acquire(path: &Path) -> Result<DirectoryLock, DiskError> {
     let holder = format!("process {}", std::process::id());
+    patiently(|| DirectoryLock::acquire(path, &holder))
+}
+
+/// Sees that no write of a process before is on its way any more, whatever became of the lock file: the
+/// slot, the segments that it announces and those that were prepared beyond are locked by whoever writes
+/// them, until the last write has ended.
+fn fence(params: &StoreParams, places: &Places, slot: Option<&Slot>) -> Result<(), DiskError> {
+    let announced = slot.map_or(FIRST.0, |slot| slot.segment.0);
+    // A frame may be on its way in the segment before.
+    let first = SegmentNumber(announced.saturating_sub(1));
+    let inventory = Inventory::take(&places.segments())?;
+    let segments =
+        inventory.from(first).map(|segment| places.segments().join(journal::segment_file_name(segment)));
+    let slot_file = Some(places.root.join(journal::SLOT_FILE)).filter(|path| path.exists());
+    for path in segments.chain(slot_file) {
+        let file = DirectFile::open(&path, Access::ReadWrite, params.direct)?;
+        patiently(|| file.lock())?;
+    }
+    Ok(())
+}
+
+/// Tries again for a bounded time what somebody else has locked.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, DiskError>) -> Result<T, DiskError> {
     let begun = clock::monotonic();
     let pause = Bell::new()?;
     loop {
-        match DirectoryLock::acquire(path, &holder) {
+        match attempt() {
             Err(DiskError::Locked { .. }) if clock::monotonic().since(begun) < LOCK_PATIENCE => {
                 pause.wait(Nanos::from_millis(5), || false);
             }
@@ -372,6 +410,7 @@ struct Replayed {
     twin: Ledger,
     /// Its frame and its entries, zeros for none.
     checkpoint: (FrameNumber, u64),
+    checkpoint_written: Option<Timestamp>,
 }
 
 /// Replays from the newest checkpoint that the journal and the derived files bear out, else from
@@ -419,7 +458,8 @@ fn replay(
                 let twin = twin.finish(&state.ledger);
                 state.end_hints();
                 let checkpoint = checkpoint.map_or((FrameNumber::ZERO, 0), |c| (c.frame, c.tree_size));
-                return Ok(Replayed { recovered, state, twin, checkpoint });
+                let checkpoint_written = start.as_ref().and_then(|(_, path)| written(path));
+                return Ok(Replayed { recovered, state, twin, checkpoint, checkpoint_written });
             }
             Err(RecoveryError::Checkpoint) => {
                 tracing::warn!("a checkpoint's last frame is not in the journal; trying an older one");
@@ -428,6 +468,13 @@ fn replay(
         }
     }
     unreachable!("the beginning of the journal is always a start")
+}
+
+/// When a file was last written; `None` where the file system does not say.
+fn written(path: &Path) -> Option<Timestamp> {
+    let modified = fs::metadata(path).ok()?.modified().ok()?;
+    let since = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_nanos()).ok().map(Timestamp)
 }
 
 pub(super) fn refused(
@@ -472,64 +519,6 @@ pub(super) fn known_frame(named: &[(Checkpoint, PathBuf)], superblock: &Superblo
     of_this_life.map(|(checkpoint, _)| checkpoint.frame).max().unwrap_or(FrameNumber::ZERO)
 }
 
-/// The checkpoints whose headers are whole, newest first.
-pub(crate) fn checkpoints(
-    places: &Places,
-    superblock: &Superblock,
-    key: &FrameKey,
-) -> Result<Vec<(Checkpoint, PathBuf)>, DiskError> {
-    let mut named: Vec<(Checkpoint, PathBuf)> = Vec::new();
-    for entry in directory::list(&places.checkpoints())? {
-        let path = places.checkpoints().join(&entry.name);
-        if checkpoint_frame(&entry.name).is_none() {
-            continue;
-        }
-        let Some(bytes) = read_checkpoint(&path)? else { continue };
-        match Checkpoint::decode_header(&bytes, key, superblock.ledger) {
-            Ok(checkpoint) => named.push((checkpoint, path)),
-            Err(error) => tracing::warn!(path = %path.display(), "checkpoint is left out: {error}"),
-        }
-    }
-    named.sort_unstable_by_key(|(checkpoint, _)| std::cmp::Reverse(checkpoint.frame));
-    Ok(named)
-}
-
-/// The bytes of a checkpoint; `None` if they cannot be had: then another one counts, or none.
-fn read_checkpoint(path: &Path) -> Result<Option<Vec<u8>>, DiskError> {
-    match directory::read_file(path, CHECKPOINT_BYTES_MAX) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.is_shortage() => Err(error),
-        Err(error) => {
-            tracing::warn!("checkpoint is left out: {error}");
-            Ok(None)
-        }
-    }
-}
-
-/// Writes a checkpoint of `ledger` durably and removes all but the newest two.
-///
-/// # Errors
-/// If it cannot be written; the older ones are then still there.
-pub(crate) fn write_checkpoint(
-    places: &Places,
-    key: &FrameKey,
-    checkpoint: &Checkpoint,
-    payload: &[u8],
-) -> Result<(), DiskError> {
-    let mut bytes = vec![0; journal::CHECKPOINT_HEADER_BYTES];
-    bytes.extend_from_slice(payload);
-    let header = bytes.first_chunk_mut().expect("the header's bytes are at the front");
-    checkpoint.encode_header(key, payload, header);
-    directory::replace_file(&places.checkpoints().join(checkpoint_file_name(checkpoint.frame)), &bytes)?;
-    let mut names: Vec<String> = directory::list(&places.checkpoints())?
-        .into_iter()
-        .map(|entry| entry.name)
-        .filter(|name| checkpoint_frame(name).is_some())
-        .collect();
-    names.sort_unstable();
-    names.iter().rev().skip(2).try_for_each(|name| directory::remove_file(&places.checkpoints().join(name)))
-}
-
 /// Copies the torn tail aside and zeroes it.
 pub(super) fn cut_tail(
     params: &StoreParams,
@@ -568,23 +557,6 @@ pub(super) fn flush(params: &StoreParams, places: &Places, recovered: &Recovered
         DirectFile::open(&path, Access::ReadWrite, params.direct)?.datasync()?;
     }
     directory::sync_directory(&places.segments())
-}
-
-/// Reads the payload of a checkpoint file and gives it to `decode`.
-pub(crate) fn load_checkpoint(
-    path: &Path,
-    superblock: &Superblock,
-    key: &FrameKey,
-    decode: impl FnOnce(&[u8]) -> Option<(Ledger, Tree)>,
-) -> Result<Option<(Ledger, Tree)>, DiskError> {
-    let Some(bytes) = read_checkpoint(path)? else { return Ok(None) };
-    match Checkpoint::decode(&bytes, key, superblock.ledger) {
-        Ok((_, payload)) => Ok(decode(payload)),
-        Err(error) => {
-            tracing::warn!(path = %path.display(), "checkpoint is left out: {error}");
-            Ok(None)
-        }
-    }
 }
 
 /// Whether a directory holds a ledger.

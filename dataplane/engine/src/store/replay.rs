@@ -10,11 +10,7 @@ use journal::{Checkpoint, Frame, FrameHash, FrameHeader, FrameKey, FrameNumber, 
 use ledger::{Hash, HashKind, HistoryRow, LOOKED_UP_AT_ONCE, Ledger, Tree, history_rows};
 use model::{BatchError, BatchView, Incarnation, RecordRef, Seq, Timestamp};
 
-use super::{
-    StoreParams,
-    hints::Hints,
-    open::{Places, load_checkpoint},
-};
+use super::{StoreParams, checkpoints::load_checkpoint, hints::Hints, open::Places};
 use crate::{derived::Derived, frame_index::row_of, tile_files::LEVELS_PER_FILE};
 
 /// Entries whose leaves and rows are gathered in memory before they are written out.

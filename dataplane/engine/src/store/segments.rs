@@ -77,6 +77,11 @@ impl Segments {
         Ok(file)
     }
 
+    /// Closes the segment's file: its name may lead to another one by now.
+    pub(crate) fn forget(&mut self, segment: SegmentNumber) {
+        self.open.retain(|(open, _)| *open != segment);
+    }
+
     /// Reads `bytes` at `offset`, both whole pages.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ use super::{
     shard_loop::{Parts, ShardLoop},
     *,
 };
-use crate::{Bell, Birth, LedgerParams, LedgerRole, NoObserver, StoreParams, clock, source};
+use crate::{Bell, Birth, LedgerParams, LedgerRole, NoObserver, StoreParams, UpkeepParams, clock, source};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -55,6 +55,7 @@ impl Node {
             accounts_max: 10_000,
             keys_max: 10_000,
             direct: Direct::Preferred,
+            upkeep: UpkeepParams::default(),
         };
         let ledger = LedgerParams {
             store,

@@ -4,6 +4,8 @@ use alloc::{collections::BTreeMap, vec, vec::Vec};
 
 use model::{Instant, Timestamp};
 
+mod scrub;
+
 use super::*;
 use crate::{
     Batch, CHECKPOINT_HEADER_BYTES, Committer, Effect, Effects, Event, Identity, ImageError, Member,
