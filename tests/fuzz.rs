@@ -6,6 +6,7 @@
 //! Reads `FUZZ_SEED` and `FUZZ_RUNS` (inputs per target).
 #![expect(clippy::unwrap_used, reason = "what a target is made of is valid, or the target is no test")]
 
+mod archive;
 mod canary;
 mod capabilities;
 mod derived;

@@ -403,6 +403,7 @@ impl Caller<'_> {
 fn start(setting: &Setting, manner: Manner, observer: Box<dyn CommitObserver>) -> anyhow::Result<LedgerRole> {
     let params = LedgerParams {
         store: StoreParams {
+            may_release: false,
             directory: setting.directory.clone(),
             hash: setting.hash,
             segment_bytes: setting.segment_bytes,

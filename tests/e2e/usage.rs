@@ -90,6 +90,7 @@ async fn served(client: &mut Client, tenant: &str, wanted: Totals) {
 /// The totals of all slices in the ledger's directory, which nobody has open.
 fn in_ledger(data: &Path) -> Books {
     let store = StoreParams {
+        may_release: false,
         directory: data.join("ledger"),
         hash: ledger::HashKind::Sha256,
         segment_bytes: 16 << 20,

@@ -57,6 +57,7 @@ impl CommitObserver for Watcher {
 fn start(directory: &std::path::Path, canary: bool) -> LedgerRole {
     let params = LedgerParams {
         store: StoreParams {
+            may_release: false,
             directory: directory.into(),
             hash: ledger::HashKind::Blake3,
             segment_bytes: 16 << 20,

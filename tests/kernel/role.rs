@@ -26,6 +26,7 @@ pub(super) fn start_with(
     observer: Box<dyn CommitObserver>,
 ) -> LedgerRole {
     let store = StoreParams {
+        may_release: false,
         directory: directory.into(),
         hash: ledger::HashKind::Blake3,
         segment_bytes: 1 << 20,

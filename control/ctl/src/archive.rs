@@ -13,7 +13,7 @@ mod source;
 mod write;
 
 pub use check::ArchiveReport;
-pub(crate) use check::{chain_input, check};
+pub(crate) use check::{chain_input, check, check_file};
 pub(crate) use directory::{Archive, Writer, file_name, fingerprint};
 pub use error::ArchiveError;
 pub(crate) use facts::SegmentFacts;

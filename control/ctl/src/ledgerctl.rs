@@ -7,14 +7,14 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use model::Text;
+use model::{Nanos, Text, Timestamp};
 use serde::Serialize;
 
 use crate::{
-    archive, check_receipt, exit,
+    ArchiveError, ReleaseReport, archive, check_receipt, exit, release,
     ship::Shipping,
     snapshot::{self, CreateParams, Created, Point, RestoreParams, Restored, SnapshotError, VerifyParams},
-    verify,
+    verify_with,
 };
 
 /// Bytes of a proof document at most; more is not read.
@@ -48,6 +48,31 @@ enum Command {
         /// The node's data directory, or the directory that holds `superblock`.
         #[arg(long)]
         data_dir: PathBuf,
+        /// The archive that holds released segments: everything is audited then.
+        #[arg(long)]
+        archive: Option<PathBuf>,
+    },
+    /// Leaves old segments to an archive that holds them, on a stopped node that was started with
+    /// `storage.release = "archived"`. Their entries answer `archived` from then on.
+    Release {
+        /// The node's data directory, or the directory that holds `superblock`.
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// The archive.
+        #[arg(long)]
+        archive: PathBuf,
+        /// Hours for which entries stay. Below 25, a repeated request may be answered `archived`.
+        #[arg(long, default_value_t = 27, value_parser = clap::value_parser!(u32).range(..=876_000))]
+        keep_hours: u32,
+    },
+    /// Brings released segments back from an archive, on a stopped node.
+    Recall {
+        /// The node's data directory, or the directory that holds `superblock`.
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// The archive.
+        #[arg(long)]
+        archive: PathBuf,
     },
     /// Copies the segments that the journal has left to an archive, beside a running node. Run again, it
     /// goes on where it ended.
@@ -156,7 +181,14 @@ enum ShipCommand {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let code = match &arguments.command {
-        Command::Verify { data_dir } => run_verify(data_dir, arguments.json),
+        Command::Verify { data_dir, archive } => run_verify(data_dir, archive.as_deref(), arguments.json),
+        Command::Release { data_dir, archive, keep_hours } => {
+            let keep = Nanos::from_secs(u64::from(*keep_hours) * 3_600);
+            run_release(release::release(data_dir, archive, keep, wall()), arguments.json)
+        }
+        Command::Recall { data_dir, archive } => {
+            run_release(release::recall(data_dir, archive), arguments.json)
+        }
         Command::Ship(asked) => run_ship(asked, arguments.json),
         Command::VerifyReceipt { file, key } => run_receipt(file, key, arguments.json),
         Command::Snapshot(command) => run_snapshot(command, arguments.json),
@@ -179,8 +211,8 @@ fn with_progress<T>(work: impl FnOnce(&mut dyn FnMut(u64, u64)) -> T) -> T {
     outcome
 }
 
-fn run_verify(data_dir: &Path, json: bool) -> u8 {
-    match with_progress(|progress| verify(data_dir, progress)) {
+fn run_verify(data_dir: &Path, archive: Option<&Path>, json: bool) -> u8 {
+    match with_progress(|progress| verify_with(data_dir, archive, progress)) {
         Ok(report) => {
             let text = if json { as_json(&report) } else { report.text() };
             let code = if report.clean { exit::OK } else { exit::FOUND };
@@ -188,6 +220,22 @@ fn run_verify(data_dir: &Path, json: bool) -> u8 {
         }
         Err(error) => fail(&error, error.exit_code(), json),
     }
+}
+
+fn run_release(done: Result<ReleaseReport, ArchiveError>, json: bool) -> u8 {
+    match done {
+        Ok(report) => say(&if json { as_json(&report) } else { report.text() }, exit::OK),
+        Err(error) => fail(&error, error.exit_code(), json),
+    }
+}
+
+/// The wall clock.
+fn wall() -> Timestamp {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    Timestamp(
+        seconds.saturating_mul(1_000_000_000).saturating_add(u64::try_from(now.tv_nsec).unwrap_or_default()),
+    )
 }
 
 fn run_ship(asked: &ShipArguments, json: bool) -> u8 {

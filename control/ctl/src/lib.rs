@@ -14,6 +14,7 @@ mod archive;
 mod exit;
 mod ledgerctl;
 mod receipt;
+mod release;
 mod ronctl;
 mod ship;
 pub mod snapshot;
@@ -24,9 +25,10 @@ mod verify;
 pub use archive::{ArchiveError, ArchiveReport};
 pub use ledgerctl::main as ledgerctl_main;
 pub use receipt::{ProvenReceipt, ProvenSide, ReceiptFault, check_receipt};
+pub use release::ReleaseReport;
 pub use ronctl::main as ronctl_main;
 pub use ship::ShipReport;
 pub use verify::{
     AssetFacts, Beyond, Checked, DerivedReport, Difference, Finding, Holder, LedgerFacts, Report, TailReport,
-    VerifyError, verify,
+    VerifyError, verify, verify_with,
 };

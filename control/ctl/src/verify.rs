@@ -4,6 +4,7 @@
 //! durable when reading began is read, and what came after is not judged. Leaves to others: where a
 //! journal ends (`journal::recover`), what its records must say (`ledger::Audit`).
 
+pub(crate) mod beginning;
 mod beyond;
 mod derived;
 mod error;
@@ -35,6 +36,8 @@ pub(crate) use holder::of as holder_of;
 pub use report::{AssetFacts, Checked, LedgerFacts, Report, TailReport};
 pub(crate) use segments::Segments;
 
+use crate::archive::Archive;
+
 /// What a clean verdict does not vouch for.
 const NOT_CHECKED: [&str; 7] = [
     "the tables inside a checkpoint (its digest, its last frame and its root are)",
@@ -52,16 +55,47 @@ const NOT_CHECKED: [&str; 7] = [
 /// # Errors
 /// `VerifyError` if there is no verdict. Damage is not an error but a report with findings.
 pub fn verify(data_dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, VerifyError> {
-    let files = Files::read(data_dir)?;
+    verify_with(data_dir, None, progress)
+}
+
+/// The same with the archive that holds what is released: everything is audited then. Without it the
+/// reading of such a ledger begins at a checkpoint.
+///
+/// # Errors
+/// As `verify`; also if the archive cannot be used.
+pub fn verify_with(
+    data_dir: &Path,
+    archive: Option<&Path>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, VerifyError> {
+    let mut files = Files::read(data_dir)?;
+    let archive = archive.map(|root| Archive::of(root, &files.superblock)).transpose();
+    let archive = archive.map_err(|error| VerifyError::Archive(Box::new(error)))?;
     let lock = files.root.join(journal::LOCK_FILE);
     let holder = holder::of(&lock);
     let hash = match files.superblock.hash {
         journal::HashKind::Sha256 => HashKind::Sha256,
         journal::HashKind::Blake3 => HashKind::Blake3,
     };
-    let mut examiner = Examiner::new(hash, files.superblock.ledger, files.slot, files.checkpoints.clone());
-    let derived = Derived::open(&files.root, files.superblock.ledger, hash);
-    let mut read = Reading { files: &files, derived, bytes: 0, segments: 0, direct: true };
+    let mut derived = Derived::open(&files.root, files.superblock.ledger, hash);
+    let record = files.release.clone().ok().flatten().filter(|record| record.first_retained().0 > 0);
+    let mut examiner = match record.filter(|_| archive.is_none()) {
+        Some(record) => {
+            let (examiner, tree) = beginning::at_checkpoint(&files, &record)?;
+            derived.resume(tree);
+            let begun = examiner.last.map_or(Seq::ZERO, |last| last.through);
+            files.remarks.push(format!(
+                "entries 1 to {} are in the archive at {} alone; those after {begun} are audited here, and derived \
+                 files compared from there on; --archive audits all",
+                record.last_released(),
+                record.archive
+            ));
+            examiner
+        }
+        None => Examiner::new(hash, files.superblock.ledger, files.slot, files.checkpoints.clone()),
+    };
+    let archive = archive.as_ref();
+    let mut read = Reading { files: &files, archive, derived, bytes: 0, segments: 0, direct: true };
     let (tail, beyond) = read.journal(&mut examiner, progress)?;
     let held = holder.or_else(|| holder::of(&lock));
     let moved =
@@ -78,6 +112,7 @@ pub fn verify(data_dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Rep
 struct Reading<'a> {
     files: &'a Files,
     derived: Derived,
+    archive: Option<&'a Archive>,
     bytes: u64,
     segments: u64,
     direct: bool,
@@ -141,7 +176,11 @@ impl Reading<'_> {
     }
 
     fn open(&self) -> Result<Segments, VerifyError> {
-        Ok(Segments::open(&self.files.root.join(journal::SEGMENT_DIR))?)
+        let segments = Segments::open(&self.files.root.join(journal::SEGMENT_DIR))?;
+        Ok(match self.archive {
+            Some(archive) => segments.with(archive.source()),
+            None => segments,
+        })
     }
 
     fn count(&mut self, segments: &Segments) {

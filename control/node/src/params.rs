@@ -44,6 +44,8 @@ pub struct LedgerParams {
     pub origin: String,
     /// Bytes of a segment.
     pub segment_bytes: u64,
+    /// Whether the operator's command may leave old segments to an archive.
+    pub may_release: bool,
     /// How the journal is written.
     pub storage: StorageParams,
     /// Frames on their way at once.
@@ -191,6 +193,7 @@ fn ledger_params(settings: &Settings) -> LedgerParams {
         origin: settings.text("ledger.origin").into(),
         segment_bytes: settings.number::<u64>("ledger.segment_mib") << 20,
         storage: storage_params(settings),
+        may_release: settings.text("storage.release") == "archived",
         frames_in_flight: settings.number("ledger.frames_in_flight"),
         core: usize::try_from(settings.number::<i64>("ledger.core")).ok(),
         spin: settings.is_on("ledger.spin"),

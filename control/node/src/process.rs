@@ -129,6 +129,7 @@ fn ledger_params(params: &Params, placement: &Placement) -> LedgerParams {
     let ledger = &params.ledger;
     LedgerParams {
         store: StoreParams {
+            may_release: params.ledger.may_release,
             directory: params.data_dir.join("ledger"),
             hash: ledger.hash,
             segment_bytes: ledger.segment_bytes,

@@ -6,7 +6,7 @@ use wallet::Code;
 use crate::Service;
 
 /// Every status that an answer can have; counted from zero each.
-pub(crate) const ALL: [u16; 15] = [
+pub(crate) const ALL: [u16; 16] = [
     OK,
     MULTI_STATUS,
     BAD_REQUEST,
@@ -16,6 +16,7 @@ pub(crate) const ALL: [u16; 15] = [
     METHOD_NOT_ALLOWED,
     TIMEOUT,
     CONFLICT,
+    GONE,
     TOO_LARGE,
     TOO_MANY,
     INTERNAL,
@@ -38,6 +39,7 @@ const FORBIDDEN: u16 = 403;
 const NOT_FOUND: u16 = 404;
 const METHOD_NOT_ALLOWED: u16 = 405;
 const TIMEOUT: u16 = 408;
+const GONE: u16 = 410;
 const TOO_LARGE: u16 = 413;
 const URI_TOO_LONG: u16 = 414;
 const TOO_MANY: u16 = 429;
@@ -68,6 +70,7 @@ pub(crate) const fn of(code: Code) -> u16 {
         | Code::AccountFrozen
         | Code::AccountClosed => FORBIDDEN,
         Code::NotFound => NOT_FOUND,
+        Code::Archived => GONE,
         Code::MethodNotAllowed => METHOD_NOT_ALLOWED,
         Code::Timeout => TIMEOUT,
         Code::TooLarge => TOO_LARGE,

@@ -27,6 +27,8 @@ pub enum Code {
     AccountClosed,
     /// No such account, entry or route.
     NotFound,
+    /// Only an archive has it.
+    Archived,
     /// The route does not have this method.
     MethodNotAllowed,
     /// No answer within the deadline; the fate is open.
@@ -77,7 +79,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::BadRequest,
         Self::UnknownKind,
         Self::IdempotencyKeyRequired,
@@ -88,6 +90,7 @@ impl Code {
         Self::AccountFrozen,
         Self::AccountClosed,
         Self::NotFound,
+        Self::Archived,
         Self::MethodNotAllowed,
         Self::Timeout,
         Self::TooLarge,
@@ -137,7 +140,8 @@ impl Code {
             Reason::IdemConflict => Self::IdempotencyMismatch,
             Reason::IdemExpired => Self::IdemExpired,
             Reason::AlreadyResolved => Self::AlreadyResolved,
-            Reason::NotFound | Reason::Archived => Self::NotFound,
+            Reason::NotFound => Self::NotFound,
+            Reason::Archived => Self::Archived,
             Reason::Overflow => Self::Overflow,
             Reason::BatchAborted => Self::BatchAborted,
             Reason::Quota => Self::Quota,
@@ -158,6 +162,7 @@ impl Code {
             Self::AccountFrozen => "account_frozen",
             Self::AccountClosed => "account_closed",
             Self::NotFound => "not_found",
+            Self::Archived => "archived",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::Timeout => "timeout",
             Self::TooLarge => "too_large",
@@ -198,6 +203,7 @@ impl Code {
             Self::AccountFrozen => "The account is frozen",
             Self::AccountClosed => "The account is closed",
             Self::NotFound => "Not found",
+            Self::Archived => "Only the archive has this",
             Self::Timeout => "No answer within the deadline",
             Self::MethodNotAllowed => "The route does not have this method",
             Self::TooLarge => "The request is too large",
@@ -269,7 +275,6 @@ mod tests {
             (Reason::CapInvalid, "forbidden"),
             (Reason::PolicyDenied, "forbidden"),
             (Reason::IdemConflict, "idempotency_mismatch"),
-            (Reason::Archived, "not_found"),
             (Reason::NoSpace, "degraded"),
         ];
         for reason in Reason::ALL {

@@ -150,7 +150,7 @@ impl Work {
         if self.space.look() == Room::Gone {
             return Err(KeepError::HardMark.into());
         }
-        let Recipe { params, places, superblock, key } = &self.recipe;
+        let Recipe { params, places, superblock, key, .. } = &self.recipe;
         check_memory(&rules(params, superblock), 1)?;
         let named = checkpoints(places, superblock, key).map_err(OpenError::from)?;
         for start in named.into_iter().map(Some).chain([None]) {

@@ -9,7 +9,8 @@ use std::{collections::VecDeque, sync::Arc};
 
 use disk::DiskError;
 use journal::{
-    Frame, FrameHash, FrameHeader, FrameKey, FrameNumber, Geometry, HEADER_BYTES, Position, Superblock,
+    Frame, FrameHash, FrameHeader, FrameKey, FrameNumber, Geometry, HEADER_BYTES, Position, SegmentNumber,
+    Superblock,
 };
 use ledger::{
     Hash, HashKind, HashSource, NoteSigner, ProofError, TreeHead, sign_checkpoint, verify_consistency,
@@ -56,6 +57,8 @@ enum FollowError {
     Missing { frame: u64, position: Position, detail: String },
     #[error("the journal cannot be read at {position}: {error}")]
     Unread { position: Position, error: DiskError },
+    #[error("only the archive has segment {0}")]
+    Archived(SegmentNumber),
     #[error("entry {seq} cannot be read at {position}: {detail}")]
     Entry { seq: Seq, position: Position, detail: String },
 }
@@ -67,6 +70,8 @@ pub(crate) struct Follower {
     pub(crate) hash: HashKind,
     pub(crate) key: FrameKey,
     pub(crate) segments: Segments,
+    /// What lies before, only an archive has.
+    pub(crate) first_retained: SegmentNumber,
     pub(crate) feed: Arc<FeedLine>,
     pub(crate) reads: Inlet<ReadCall, ReadAnswer>,
     pub(crate) bell: Arc<Bell>,
@@ -295,6 +300,9 @@ impl Follower {
 
     /// The frame's bytes, from the journal. The last one read is kept.
     fn read_frame(&mut self, place: Position) -> Result<Vec<u8>, FollowError> {
+        if place.segment < self.first_retained {
+            return Err(FollowError::Archived(place.segment));
+        }
         if let Some((_, bytes)) = self.state.cached.take_if(|(cached, _)| *cached == place) {
             return Ok(bytes);
         }
@@ -346,12 +354,14 @@ impl Follower {
         }
         match self.find(call) {
             Ok(found) => found,
-            Err(FollowError::Behind(_) | FollowError::Derived(DerivedError::Absent)) => Some(Found::Behind),
+            Err(FollowError::Archived(_)) => Some(Found::Refused(Reason::Archived)),
+            Err(FollowError::Derived(DerivedError::Absent)) => Some(self.underived()),
+            Err(FollowError::Behind(_)) => Some(Found::Behind),
             Err(error) => {
                 tracing::warn!("a question to the reader has no answer: {error}");
                 if let FollowError::Derived(DerivedError::Index(IndexError::Damaged(_))) = error {
                     self.give_up(&error);
-                    return Some(Found::Behind);
+                    return Some(self.underived());
                 }
                 Some(Found::Refused(self.judge(&error)))
             }
@@ -371,6 +381,7 @@ impl Follower {
             FollowError::Unread { .. }
             | FollowError::Disk(_)
             | FollowError::Derived(_)
+            | FollowError::Archived(_)
             | FollowError::Behind(_) => {
                 return self.unreadable();
             }
@@ -388,6 +399,12 @@ impl Follower {
     /// The reason of a question whose answer cannot be read.
     fn unreadable(&self) -> Reason {
         if self.board.is_poisoned() { Reason::SafeMode } else { Reason::Internal }
+    }
+
+    /// What is answered while tiles and index are not there. With released segments they cannot be
+    /// derived without the archive.
+    fn underived(&self) -> Found {
+        if self.first_retained > SegmentNumber(0) { Found::Refused(Reason::Archived) } else { Found::Behind }
     }
 
     fn find(&mut self, call: &ReadCall) -> Result<Option<Found>, FollowError> {
@@ -412,14 +429,14 @@ impl Follower {
             ReadAsk::Inclusion { seq, size: asked } => {
                 let proof = self.inclusion(*seq, asked.unwrap_or(size))?;
                 if proof.is_none() && !self.replay.derived.is_there() {
-                    return Ok(Some(Found::Behind));
+                    return Ok(Some(self.underived()));
                 }
                 Found::Inclusion(proof)
             }
             ReadAsk::Consistency { from, to } => {
                 let path = self.consistency(*from, *to)?;
                 if path.is_none() && !self.replay.derived.is_there() {
-                    return Ok(Some(Found::Behind));
+                    return Ok(Some(self.underived()));
                 }
                 Found::Consistency(path)
             }
@@ -456,7 +473,7 @@ impl Follower {
     fn entry(&mut self, seq: Seq) -> Result<Option<(StoredEntry, Vec<u8>)>, FollowError> {
         let found = self.replay.derived.index()?.find(seq).map_err(DerivedError::from)?;
         let Some((_, row)) = found else { return Ok(None) };
-        let place = Position { segment: journal::SegmentNumber(row.segment), offset: row.offset };
+        let place = Position { segment: SegmentNumber(row.segment), offset: row.offset };
         let bytes = self.read_frame(place)?;
         let found = self.entry_in(&bytes, seq, row.first_seq);
         let found = found.map_err(|detail| FollowError::Entry { seq, position: place, detail })?;
@@ -502,7 +519,7 @@ impl Follower {
             return Ok(None);
         }
         let Some(proof) = self.inclusion(seq, checkpoint.size)? else {
-            return Ok(Some(Found::Behind));
+            return Ok(Some(self.underived()));
         };
         Ok(Some(Found::EntryProof(Some(Box::new(EntryProof { entry, leaf_data, proof, checkpoint })))))
     }

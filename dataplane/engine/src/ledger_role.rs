@@ -249,6 +249,7 @@ fn follower(
         hash: params.store.hash,
         key: store.key.clone(),
         segments,
+        first_retained: store.release.first_retained(),
         feed: Arc::clone(feed),
         reads,
         bell: Arc::clone(bell),
@@ -277,7 +278,8 @@ fn signer_of(signer: NoteSigner, lives: &Lives) -> NoteSigner {
 fn recipe(params: &LedgerParams, store: &Store) -> Recipe {
     let places = Places { root: params.store.directory.clone() };
     let (superblock, key) = (store.superblock.clone(), store.key.clone());
-    Recipe { params: params.store.clone(), places, superblock, key }
+    let first_retained = store.release.first_retained();
+    Recipe { params: params.store.clone(), places, superblock, key, first_retained }
 }
 
 /// Says what of the segments is not as it must be, and which of them nobody writes any more.

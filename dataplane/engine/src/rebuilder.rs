@@ -221,7 +221,7 @@ impl Work {
 
     /// Takes the frames up to `wanted`.
     fn read(&self, built: &mut Built, wanted: FrameNumber) -> Result<(), RebuildError> {
-        let Recipe { params, places, superblock, key } = &self.recipe;
+        let Recipe { params, places, superblock, key, .. } = &self.recipe;
         let checkpoint = built.last.map(|last| Checkpoint {
             ledger: superblock.ledger,
             incarnation: last.incarnation,

@@ -26,7 +26,7 @@ use crate::{
     clock,
     findings::{Finding, Place, Wrong},
     status_board::StatusBoard,
-    store::{FIRST, Inventory, OpenError, Recipe, Segments},
+    store::{Inventory, OpenError, Recipe, Segments},
 };
 use pace::Pace;
 use progress::Progress;
@@ -156,7 +156,9 @@ impl Work {
     fn run(&self) {
         // In no hurry. A kernel that refuses costs nothing but that.
         let _ = rustix::process::nice(10);
+        let first = self.recipe.first_retained;
         let mut progress = Progress::read(&self.recipe.places.root);
+        progress.next = progress.next.max(first);
         self.board.upkeep().scrub_passed(progress.passed);
         while !self.stopping() {
             let wait = self.until_due(&progress);
@@ -176,7 +178,7 @@ impl Work {
             return waits_for_an_hour;
         }
         let since = clock::wall().since(progress.passed);
-        let under_way = progress.next > FIRST;
+        let under_way = progress.next > self.recipe.first_retained;
         if self.is_asked() || under_way || since >= EVERY {
             return Nanos(0);
         }
@@ -216,7 +218,7 @@ impl Work {
             return self.note(progress);
         }
         findings.end_pass(first.0..progress.next.0);
-        *progress = Progress { next: FIRST, passed: clock::wall() };
+        *progress = Progress { next: self.recipe.first_retained, passed: clock::wall() };
         self.board.upkeep().scrub_passed(progress.passed);
         self.note(progress);
         tracing::info!(findings = findings.count(), "scrub: everything was read once");
@@ -228,7 +230,7 @@ impl Work {
         link: &mut Option<LastFrame>,
         pace: &mut Pace,
     ) -> Result<(), DiskError> {
-        let Recipe { params, places, superblock, key } = &self.recipe;
+        let Recipe { params, places, superblock, key, .. } = &self.recipe;
         let geometry = superblock.geometry;
         if let Some(gap) = Inventory::take(&places.segments())?.gap(segment, geometry.segment_bytes()) {
             self.board.findings().report(gap.into());

@@ -9,6 +9,7 @@ mod incarnation;
 mod inventory;
 mod open;
 mod read_ahead;
+mod release;
 mod replay;
 mod segments;
 mod twin;

@@ -47,6 +47,7 @@ const PAYLOAD_CONTEXT: &str = "macronode journal 2025 frame payload";
 const SLOT_CONTEXT: &str = "macronode journal 2025 frontier slot";
 const ID_CONTEXT: &str = "macronode journal 2025 key id";
 const CHECKPOINT_CONTEXT: &str = "macronode journal 2025 checkpoint";
+const RELEASE_CONTEXT: &str = "macronode journal 2026 release record";
 const MEMBERSHIP_CONTEXT: &str = "macronode journal 2025 membership";
 
 /// The keys of one ledger's journal, derived from the superblock's frame key, one for each use, so
@@ -58,6 +59,7 @@ pub struct FrameKey {
     payload: [u8; 32],
     slot: [u8; 32],
     checkpoint: [u8; 32],
+    release: [u8; 32],
     membership: [u8; 32],
     id: [u8; 32],
 }
@@ -71,6 +73,7 @@ impl FrameKey {
             payload: blake3::derive_key(PAYLOAD_CONTEXT, frame_key),
             slot: blake3::derive_key(SLOT_CONTEXT, frame_key),
             checkpoint: blake3::derive_key(CHECKPOINT_CONTEXT, frame_key),
+            release: blake3::derive_key(RELEASE_CONTEXT, frame_key),
             membership: blake3::derive_key(MEMBERSHIP_CONTEXT, frame_key),
             id: blake3::derive_key(ID_CONTEXT, frame_key),
         }
@@ -92,6 +95,10 @@ impl FrameKey {
 
     pub(crate) fn slot_hash(&self, bytes: &[u8]) -> [u8; 32] {
         *blake3::keyed_hash(&self.slot, bytes).as_bytes()
+    }
+
+    pub(crate) fn release_hash(&self, bytes: &[u8]) -> [u8; 32] {
+        *blake3::keyed_hash(&self.release, bytes).as_bytes()
     }
 
     pub(crate) fn checkpoint_hash(&self, bytes: &[u8]) -> [u8; 32] {
@@ -121,6 +128,7 @@ mod tests {
             key.payload_hash(b"x"),
             key.slot_hash(b"x"),
             key.checkpoint_hash(b"x"),
+            key.release_hash(b"x"),
             key.membership_hash(b"x"),
         ];
         for (index, hash) in hashes.iter().enumerate() {

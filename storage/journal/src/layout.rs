@@ -12,6 +12,8 @@ pub const SUPERBLOCK_FILE: &str = "superblock";
 pub const SLOT_FILE: &str = "slot";
 /// The two copies of the membership record, where there is or was a mirror.
 pub const MEMBERSHIP_FILE: &str = "membership";
+/// The two copies of the release record; not there before anything may be released.
+pub const RELEASE_FILE: &str = "release";
 /// The directory of segments.
 pub const SEGMENT_DIR: &str = "segments";
 /// The directory of checkpoints.

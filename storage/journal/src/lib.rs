@@ -24,6 +24,7 @@ mod layout;
 mod membership;
 mod position;
 mod recovery;
+mod release;
 mod slot;
 mod superblock;
 
@@ -43,8 +44,9 @@ pub use geometry::{Geometry, GeometryError, STRIDE_BYTES_DEFAULT, STRIDE_BYTES_M
 pub use image::{COPY_SPACING_BYTES, IMAGE_BYTES, IMAGE_FILE_BYTES, ImageCopy, ImageError};
 pub use key::{FrameHash, FrameKey, FrameNumber};
 pub use layout::{
-    CHECKPOINT_DIR, CUT_DIR, LOCK_FILE, MEMBERSHIP_FILE, SEGMENT_DIR, SLOT_FILE, SUPERBLOCK_FILE,
-    checkpoint_file_name, checkpoint_frame, cut_file_name, segment_file_name, segment_number,
+    CHECKPOINT_DIR, CUT_DIR, LOCK_FILE, MEMBERSHIP_FILE, RELEASE_FILE, SEGMENT_DIR, SLOT_FILE,
+    SUPERBLOCK_FILE, checkpoint_file_name, checkpoint_frame, cut_file_name, segment_file_name,
+    segment_number,
 };
 pub use membership::{Active, Directory, Member, Membership, Other, Plan, Refused, plan};
 pub use position::{Position, SegmentNumber};
@@ -53,5 +55,6 @@ pub use recovery::{
     ReadFailure, Recovered, RecoveryError, Repair, Rot, ScrubInput, SegmentFile, SegmentSource, Tail,
     Witness, follow, recover, recovery_buffer_bytes, scrub_begin, scrub_segment, verify_checkpoint,
 };
+pub use release::Release;
 pub use slot::Slot;
 pub use superblock::{HashKind, SUPERBLOCK_FORMAT, Superblock};

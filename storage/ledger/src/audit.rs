@@ -9,6 +9,7 @@ mod books;
 mod finding;
 mod merkle;
 mod report;
+mod resume;
 
 use model::{
     AccountId, AccountName, Asset, Beginning, Incarnation, Kind, OWNED_EXTERNAL, OWNED_ISSUANCE, Posting,

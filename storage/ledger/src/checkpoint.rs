@@ -21,6 +21,29 @@ const DIGEST_BYTES: usize = 32;
 /// `limits::INCARNATIONS_MAX` as it is counted here.
 const LIVES_MAX: u32 = 1_024;
 const _: () = assert!(LIVES_MAX as usize == model::limits::INCARNATIONS_MAX);
+/// Where the counts of the tables stand: after magic, version, hash, last seq and time.
+const COUNTS_AT: usize = 32;
+
+impl Params {
+    /// Bounds that are just wide enough for the checkpoint in `bytes`, for whoever only reads it; `None`
+    /// if it counts more rows than it has bytes for.
+    #[must_use]
+    pub fn of_checkpoint(bytes: &[u8], hash: HashKind, secret: [u8; 32]) -> Option<Self> {
+        let (_, counts) = bytes.split_at_checked(COUNTS_AT)?;
+        let mut input = Input { rest: counts };
+        let limit = u32::try_from(bytes.len()).unwrap_or(u32::MAX).min(Self::ROWS_MAX);
+        let [owners, rows, streams, keys] =
+            [input.count(limit), input.count(limit), input.count(limit), input.count(limit)];
+        let accounts_max = owners.ok()?.max(rows.ok()?).max(1);
+        Some(Self {
+            hash,
+            secret,
+            accounts_max,
+            keys_max: keys.ok()?.max(1),
+            streams_max: streams.ok()?.max(1),
+        })
+    }
+}
 
 impl Ledger {
     /// Appends the state and the tree's frontier to `out`.

@@ -22,6 +22,8 @@ pub const SLICE_BODY_BYTES_MAX: usize = 2 << 20;
 pub const SLICE_ROWS_MAX: usize = 8_192;
 /// Slices of one frame.
 pub const FRAME_SLICES_MAX: usize = 64;
+/// Bytes of the path of an archive, as the release record keeps it.
+pub const ARCHIVE_PATH_BYTES_MAX: usize = 1_024;
 /// Frames in flight at once.
 pub const FRAMES_IN_FLIGHT_MAX: usize = 8;
 /// How far ahead of ledger time an idempotency key's own time may be, in milliseconds.

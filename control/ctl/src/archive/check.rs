@@ -117,7 +117,10 @@ pub(crate) fn check(
 ///
 /// # Errors
 /// If the kernel does not let it be read.
-fn check_file(archive: &Archive, row: &ShippedSegment) -> Result<Result<(), String>, ArchiveError> {
+pub(crate) fn check_file(
+    archive: &Archive,
+    row: &ShippedSegment,
+) -> Result<Result<(), String>, ArchiveError> {
     let file = match digest_of(&archive.file(row.segment)) {
         Ok(digest) => digest,
         Err(ArchiveError::Disk(error)) if error.is_not_found() => return Ok(Err("it is not there".into())),

@@ -83,6 +83,16 @@ impl Archive {
         Ok(Some(Self { root: root.into(), index, superblock, key, verifier }))
     }
 
+    /// The archive at `root`, of this ledger and this life of it, signed by its log.
+    ///
+    /// # Errors
+    /// As `open`; `Nothing`, and `Foreign` if it is another's.
+    pub(crate) fn of(root: &Path, ledger: &Superblock) -> Result<Self, ArchiveError> {
+        let archive = Self::open(root)?.ok_or_else(|| ArchiveError::Nothing { path: root.into() })?;
+        archive.belongs_to(ledger)?;
+        Ok(archive)
+    }
+
     fn belongs_to(&self, ledger: &Superblock) -> Result<(), ArchiveError> {
         let told = |superblock: &Superblock| {
             format!("ledger {} incarnation {}", hex::encode(superblock.ledger.0), superblock.incarnation.0)
@@ -111,6 +121,11 @@ impl Archive {
     /// Its segments, for reading.
     pub(crate) fn source(&self) -> ArchivedSegments {
         ArchivedSegments::new(self.segments_dir(), self.index.segments.iter())
+    }
+
+    /// The row of a segment.
+    pub(crate) fn row(&self, segment: SegmentNumber) -> Option<&ShippedSegment> {
+        self.index.segments.get(usize::try_from(segment.0).ok()?)
     }
 }
 

@@ -4,6 +4,7 @@
 //! to others: whether the bytes are those that were shipped (`check`).
 
 use std::{
+    fmt,
     fs::File,
     io::{BufReader, Read},
     path::PathBuf,
@@ -23,7 +24,14 @@ struct Open {
     at: u64,
 }
 
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "segment {} at {}", self.segment, self.at)
+    }
+}
+
 /// The segments of an archive.
+#[derive(Debug)]
 pub(crate) struct ArchivedSegments {
     directory: PathBuf,
     files: Vec<SegmentFile>,

@@ -172,9 +172,7 @@ fn boundary(files: &Files, pace: &mut Pace) -> Result<Mark, SnapshotError> {
     for left in (0..TRIES).rev() {
         let held = holder_of(&lock).is_some();
         let mut source = Paced { segments: Segments::open(&segments)?, pace };
-        if source.segments().first().is_some_and(|first| first.segment.0 > 0) {
-            return Err(SnapshotError::Incomplete { path: segments });
-        }
+        is_complete(files, source.segments())?;
         let slot = files.slot.as_ref();
         let known = slot.map_or(FrameNumber::ZERO, |slot| slot.frame);
         let mut trail = Trail { known, marks: Vec::new() };
@@ -219,6 +217,18 @@ fn boundary(files: &Files, pace: &mut Pace) -> Result<Mark, SnapshotError> {
         return Ok(mark);
     }
     unreachable!("the last try returns")
+}
+
+/// A journal of which something is released, or lost, at its beginning is no whole ledger.
+fn is_complete(files: &Files, segments: &[SegmentFile]) -> Result<(), SnapshotError> {
+    let Some(first) = segments.first().filter(|first| first.segment.0 > 0) else { return Ok(()) };
+    let path = files.root.join(journal::SEGMENT_DIR);
+    match &files.release {
+        Ok(Some(record)) if record.first_retained() >= first.segment => {
+            Err(SnapshotError::Released { path, archive: record.archive.clone() })
+        }
+        _ => Err(SnapshotError::Incomplete { path }),
+    }
 }
 
 fn refused(
@@ -419,6 +429,8 @@ fn pack(
         }
     }
     let mut segments = Segments::open(&files.root.join(journal::SEGMENT_DIR))?;
+    // A release may have taken some since they were read.
+    is_complete(files, segments.segments())?;
     for file in segments.segments().to_vec() {
         let end = match file.segment.cmp(&mark.next.segment) {
             std::cmp::Ordering::Less => file.bytes,

@@ -46,6 +46,18 @@ pub enum SnapshotError {
         /// The directory of the segments.
         path: PathBuf,
     },
+    /// Segments at the journal's beginning are released.
+    #[error(
+        "{path}: the first segments are only in the archive at {archive}, and a snapshot needs all of them: that \
+         archive and what is here hold the ledger together; or bring them back with `ron-ledgerctl recall --archive \
+         {archive}`"
+    )]
+    Released {
+        /// The directory of the segments.
+        path: PathBuf,
+        /// Where the archive was.
+        archive: String,
+    },
     /// The file is no snapshot, or it is cut short or altered.
     #[error("{path}: {what}; it is no whole snapshot: take it from another copy")]
     Archive {
@@ -101,6 +113,7 @@ impl SnapshotError {
             Self::Ledger(error) => error.exit_code(),
             Self::Damaged { .. } | Self::Signature { .. } | Self::Content { .. } => exit::FOUND,
             Self::Incomplete { .. } => exit::NOTHING,
+            Self::Released { .. } => exit::ARCHIVE,
             Self::Archive { .. } => exit::FORMAT,
             Self::Begin(error) => error.exit_code(),
             Self::File { error, .. } => of_kind(error.kind()),

@@ -7,7 +7,8 @@ use std::{
 };
 
 use engine::{
-    Birth, CommitMethod, Direct, Io, LedgerParams, LedgerRole, NoObserver, Source, StoreParams, monotonic,
+    Birth, CommitMethod, Direct, Io, LedgerParams, LedgerRole, NoObserver, OpenError, Source, StoreParams,
+    monotonic,
 };
 use journal::{FrameHeader, FrameKey, Position, SegmentNumber, Superblock, segment_file_name};
 use model::{
@@ -42,6 +43,10 @@ impl World {
     }
 
     pub(crate) fn start(&self) -> LedgerRole {
+        self.try_start().unwrap()
+    }
+
+    pub(crate) fn try_start(&self) -> Result<LedgerRole, OpenError> {
         let store = StoreParams {
             directory: self.directory(),
             hash: ledger::HashKind::Sha256,
@@ -50,6 +55,7 @@ impl World {
             keys_max: 1_000_000,
             direct: Direct::Preferred,
             upkeep: engine::UpkeepParams::default(),
+            may_release: true,
         };
         let params = LedgerParams {
             store,
@@ -70,7 +76,7 @@ impl World {
             created: Timestamp::from_millis(1),
         };
         let signer = ledger::NoteSigner::new("example.test/ledger", &[1; 32]).unwrap();
-        LedgerRole::start(&params, &birth, signer, Box::new(NoObserver)).unwrap()
+        LedgerRole::start(&params, &birth, signer, Box::new(NoObserver))
     }
 
     /// The log's key, where a node keeps it.
@@ -104,7 +110,7 @@ impl World {
     }
 
     /// Stops the role and waits until its ring has given the lock back, which it does a moment later.
-    fn stop(&self, role: LedgerRole) {
+    pub(crate) fn stop(&self, role: LedgerRole) {
         assert!(role.stop());
         let lock = self.directory().join(journal::LOCK_FILE);
         let begun = monotonic();
@@ -161,6 +167,11 @@ impl World {
         file.write_all(&[byte[0] ^ bits]).unwrap();
     }
 
+    /// Copies the ledger, and what lies beside it.
+    pub(crate) fn copy_all_to(&self, other: &Self) {
+        copy(self.0.path(), other.0.path());
+    }
+
     /// Copies the files as they stand, as a kill would leave them.
     pub(crate) fn copy_to(&self, other: &Self) {
         copy(&self.directory(), &other.directory());
@@ -180,6 +191,12 @@ fn copy(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+/// What the reader answers.
+pub(crate) fn read(role: &LedgerRole, ask: ReadAsk) -> Found {
+    role.reads.ask(ReadCall { id: CallId(2), ask }).expect("there is room");
+    wait(|| role.reads.answer()).found
 }
 
 /// The entry with its proof up to a signed checkpoint.

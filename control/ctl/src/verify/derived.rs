@@ -9,14 +9,16 @@ use std::path::{Path, PathBuf};
 use disk::{Access, DiskError, PlainFile, directory};
 use journal::Frame;
 use ledger::{
-    Blocks, FrameRow, HISTORY_BLOCK_BYTES, HashKind, HistoryBlock, HistoryRow, RunEnd, RunHeader, RunReader,
-    Tree, history_rows,
+    Blocks, FRAME_ROW_BYTES, FrameRow, HISTORY_BLOCK_BYTES, HashKind, HistoryBlock, HistoryRow, RunEnd,
+    RunHeader, RunReader, Tree, history_rows,
 };
 use model::{BatchView, LedgerId, RecordRef, Seq};
 use serde::Serialize;
 
 /// Bytes that are read at once.
 const CHUNK_BYTES: usize = 64 << 10;
+/// Bytes of a node of a tile.
+const NODE_BYTES: u64 = 32;
 /// Levels of the tree between two files.
 const LEVELS_PER_FILE: u8 = 8;
 const DO_TILES: &str =
@@ -193,6 +195,27 @@ impl Derived {
         self.report.differences.push(Difference { file, what, remedy: remedy.into() });
     }
 
+    /// Goes on after a checkpoint's tree: what the files say of entries before is not compared.
+    pub(super) fn resume(&mut self, tree: Tree) {
+        let size = tree.size();
+        for (level, file) in (0_u32..).zip(&mut self.levels) {
+            let nodes = size.checked_shr(level * u32::from(LEVELS_PER_FILE)).unwrap_or(0);
+            file.at = nodes * NODE_BYTES;
+        }
+        if let Some(frames) = &mut self.frames {
+            match first_row_after(frames, Seq(size), tree.hash(), self.ledger) {
+                Ok(row) => frames.at = row * FRAME_ROW_BYTES as u64,
+                Err(what) => {
+                    frames.over = true;
+                    let path = frames.path.clone();
+                    self.differs(&path, what, DO_TILES);
+                }
+            }
+        }
+        self.runs.retain(|run| run.header.name.first.0 > size);
+        self.tree = tree;
+    }
+
     /// Compares what the next frame implies.
     pub(super) fn take(&mut self, frame: &Frame<'_>) {
         let header = &frame.header;
@@ -292,6 +315,21 @@ impl Derived {
         }
         self.report
     }
+}
+
+/// The number of the first row that lies after the entry.
+fn first_row_after(frames: &Sequence, seq: Seq, hash: HashKind, ledger: LedgerId) -> Result<u64, String> {
+    let (mut low, mut high) = (0, frames.len / FRAME_ROW_BYTES as u64);
+    while low < high {
+        let middle = low.midpoint(high);
+        let mut bytes = [0; FRAME_ROW_BYTES];
+        let read = frames.file.read_at(middle * FRAME_ROW_BYTES as u64, &mut bytes);
+        read.map_err(|error| error.to_string())?;
+        let row = FrameRow::decode(&bytes, hash, ledger);
+        let row = row.ok_or_else(|| format!("row {middle} is damaged"))?;
+        if row.first_seq > seq { high = middle } else { low = middle + 1 }
+    }
+    Ok(low)
 }
 
 /// A number for a row that no other row is likely to have.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use disk::{DiskError, Errno};
 use journal::{ImageError, ReadFailure};
 
-use crate::exit;
+use crate::{archive::ArchiveError, exit};
 
 /// Why nothing can be said of a directory.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,20 @@ pub enum VerifyError {
         /// Frames that were read and held.
         frames: u64,
     },
+    /// The journal's beginning is released, and no checkpoint is left to begin at.
+    #[error(
+        "{path}: no checkpoint holds, and the first segments are only in the archive at {archive}; name it with \
+         --archive, or bring them back with `ron-ledgerctl recall --archive {archive}`"
+    )]
+    Released {
+        /// The ledger.
+        path: PathBuf,
+        /// Where the archive was.
+        archive: String,
+    },
+    /// The archive that was named cannot be used.
+    #[error(transparent)]
+    Archive(Box<ArchiveError>),
     /// Any other refusal of the kernel.
     #[error("{0}")]
     Disk(DiskError),
@@ -73,7 +87,7 @@ pub enum VerifyError {
 impl VerifyError {
     /// The exit code of a process that ends with this error.
     #[must_use]
-    pub const fn exit_code(&self) -> u8 {
+    pub fn exit_code(&self) -> u8 {
         match self {
             Self::NoLedger { .. } => exit::NOTHING,
             Self::Permission(_) => exit::PERMISSION,
@@ -81,6 +95,8 @@ impl VerifyError {
             Self::SuperblockMissing { .. } => exit::SUPERBLOCK_MISSING,
             Self::Format { .. } => exit::FRAME_FORMAT,
             Self::Read { .. } => exit::DEVICE,
+            Self::Released { .. } => exit::ARCHIVE,
+            Self::Archive(error) => error.exit_code(),
             Self::Changed { .. } | Self::Disk(_) => exit::UNREADABLE,
         }
     }

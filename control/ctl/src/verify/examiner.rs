@@ -63,6 +63,14 @@ impl Examiner {
         }
     }
 
+    /// Goes on after a checkpoint, whose state the audit holds.
+    pub(crate) fn resume(&mut self, checkpoint: Checkpoint, audit: Audit) {
+        self.slot_seen |= self.slot.is_some_and(|slot| slot.frame == checkpoint.frame);
+        self.checkpoints_seen += 1;
+        self.audit = audit;
+        self.last = Some(checkpoint);
+    }
+
     /// Keeps a finding, or counts it if there are many.
     pub(crate) fn found(&mut self, finding: Finding) {
         self.findings_count += 1;

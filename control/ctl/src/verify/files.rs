@@ -6,12 +6,14 @@
 use std::path::{Path, PathBuf};
 
 use disk::{Access, AlignedBuf, Direct, DirectFile, DiskError, directory};
-use journal::{Checkpoint, FrameKey, IMAGE_BYTES, ImageCopy, ImageError, Slot, Superblock, checkpoint_frame};
+use journal::{
+    Checkpoint, FrameKey, IMAGE_BYTES, ImageCopy, ImageError, Release, Slot, Superblock, checkpoint_frame,
+};
 
 use super::VerifyError;
 
 /// Bytes of a checkpoint file at most.
-const CHECKPOINT_BYTES_MAX: u64 = 64 << 30;
+pub(crate) const CHECKPOINT_BYTES_MAX: u64 = 64 << 30;
 
 /// What stands beside the journal.
 #[derive(Debug)]
@@ -23,6 +25,8 @@ pub(crate) struct Files {
     pub(crate) slot: Option<Slot>,
     /// Newest first; those whose header cannot be believed are in `remarks`.
     pub(crate) checkpoints: Vec<CheckpointFile>,
+    /// The release record, if there is one.
+    pub(crate) release: Result<Option<Release>, ImageError>,
     /// What is not as it should be and no damage to what counts.
     pub(crate) remarks: Vec<String>,
 }
@@ -50,7 +54,8 @@ impl Files {
         let key = FrameKey::new(&superblock.frame_key);
         let slot = slot(&root, &superblock, &key, &mut remarks)?;
         let checkpoints = checkpoints(&root, &superblock, &key, &mut remarks)?;
-        Ok(Self { root, superblock, key, slot, checkpoints, remarks })
+        let release = release(&root, &superblock, &key, &mut remarks)?;
+        Ok(Self { root, superblock, key, slot, checkpoints, release, remarks })
     }
 
     /// The newest slot as it stands now.
@@ -81,7 +86,7 @@ fn locate(data_dir: &Path) -> Result<PathBuf, VerifyError> {
 }
 
 /// Both copies of a two-copy file, past the page cache where that can be; missing bytes read as zeros.
-fn copies(path: &Path) -> Result<[[u8; IMAGE_BYTES]; 2], DiskError> {
+pub(crate) fn copies(path: &Path) -> Result<[[u8; IMAGE_BYTES]; 2], DiskError> {
     let file = DirectFile::open(path, Access::ReadOnly, Direct::Preferred)?;
     let mut copies = [[0; IMAGE_BYTES]; 2];
     let mut buffer = AlignedBuf::new(IMAGE_BYTES);
@@ -112,6 +117,23 @@ fn slot(
     let ledger = superblock.ledger;
     remark_copies(remarks, "slot", &copies, |copy| Slot::decode(copy, key, ledger).err());
     Ok(Slot::pick(first, second, key, ledger).ok())
+}
+
+fn release(
+    root: &Path,
+    superblock: &Superblock,
+    key: &FrameKey,
+    remarks: &mut Vec<String>,
+) -> Result<Result<Option<Release>, ImageError>, VerifyError> {
+    let copies = match copies(&root.join(journal::RELEASE_FILE)) {
+        Ok(copies) => copies,
+        Err(error) if error.is_not_found() => return Ok(Ok(None)),
+        Err(error) => return Err(error.into()),
+    };
+    let [first, second] = &copies;
+    let ledger = superblock.ledger;
+    remark_copies(remarks, "release record", &copies, |copy| Release::decode(copy, key, ledger).err());
+    Ok(Release::pick(first, second, key, ledger).map(Some))
 }
 
 fn remark_copies(

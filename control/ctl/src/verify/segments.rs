@@ -7,6 +7,8 @@ use journal::{
     READ_BYTES, ReadFailure, SegmentFile, SegmentNumber, SegmentSource, segment_file_name, segment_number,
 };
 
+use crate::archive::ArchivedSegments;
+
 const PAGE: u64 = ALIGNMENT_BYTES as u64;
 
 /// The segments of a ledger.
@@ -15,6 +17,8 @@ pub(crate) struct Segments {
     directory: PathBuf,
     files: Vec<SegmentFile>,
     open: Option<(SegmentNumber, DirectFile)>,
+    /// Where the segments are read that are not in the directory.
+    archived: Option<(Vec<SegmentNumber>, ArchivedSegments)>,
     bounce: AlignedBuf,
     /// Bytes read so far.
     pub(crate) read_bytes: u64,
@@ -41,11 +45,24 @@ impl Segments {
             directory: directory.into(),
             files,
             open: None,
+            archived: None,
             bounce: AlignedBuf::new(READ_BYTES + 2 * ALIGNMENT_BYTES),
             read_bytes: 0,
             refused: None,
             is_direct: true,
         })
+    }
+
+    /// With an archive, for the segments that are not in the directory.
+    pub(crate) fn with(mut self, archive: ArchivedSegments) -> Self {
+        let is_here = |segment| self.files.iter().any(|file| file.segment == segment);
+        let files: Vec<SegmentFile> =
+            archive.segments().iter().copied().filter(|file| !is_here(file.segment)).collect();
+        let numbers = files.iter().map(|file| file.segment).collect();
+        self.files.extend(files);
+        self.files.sort_unstable_by_key(|file| file.segment);
+        self.archived = Some((numbers, archive));
+        self
     }
 
     fn file(&mut self, segment: SegmentNumber) -> Result<&DirectFile, DiskError> {
@@ -86,6 +103,12 @@ impl SegmentSource for Segments {
     }
 
     fn read(&mut self, segment: SegmentNumber, offset: u64, buffer: &mut [u8]) -> Result<(), ReadFailure> {
+        if let Some((numbers, archive)) = &mut self.archived
+            && numbers.binary_search(&segment).is_ok()
+        {
+            self.read_bytes += buffer.len() as u64;
+            return archive.read(segment, offset, buffer);
+        }
         let mut at = offset;
         for piece in buffer.chunks_mut(READ_BYTES) {
             match self.fill(segment, at, piece) {

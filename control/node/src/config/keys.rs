@@ -141,6 +141,11 @@ static STORAGE: &[Key] = &[
         64,
         "Free MiB under which nothing is taken from the disk: new entries, checkpoints and derived files wait. At most `storage.soft_mib`.",
     ),
+    word(
+        "storage.release",
+        &["never", "archived"],
+        "Whether `ron-ledgerctl release` may leave old segments to an archive that holds them; the node itself removes none.",
+    ),
 ];
 
 static COMMIT: &[Key] =

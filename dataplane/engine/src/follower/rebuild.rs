@@ -1,6 +1,7 @@
 //! Tiles and frame index that prove wrong while the ledger runs, and those that are made in their
 //! place.
 
+use journal::SegmentNumber;
 use model::Seq;
 
 use super::{FollowError, Follower};
@@ -19,6 +20,10 @@ impl Follower {
             return;
         }
         self.board.set_derived_lost(true);
+        if self.first_retained > SegmentNumber(0) {
+            // The journal begins in the archive: they come back after a `recall`.
+            return;
+        }
         let Some(last) = self.replay.last else { return };
         let through = Seq(self.replay.tree.size());
         match &self.rebuilder {

@@ -44,6 +44,7 @@ fn start_with(directory: &Path, io: Io, change: impl FnOnce(&mut LedgerParams)) 
 
 pub(crate) fn params(directory: &Path, io: Io) -> LedgerParams {
     let store = StoreParams {
+        may_release: false,
         directory: directory.into(),
         hash: ledger::HashKind::Sha256,
         segment_bytes: 1 << 20,

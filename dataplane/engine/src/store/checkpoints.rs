@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 
 use disk::{Access, AlignedBuf, Direct, DirectFile, DiskError, PlainFile, directory};
 use journal::{
-    CHECKPOINT_HEADER_BYTES, Checkpoint, FrameKey, FrameNumber, ImageError, Input, RecoveryError, Superblock,
-    checkpoint_file_name, checkpoint_frame, recovery_buffer_bytes, verify_checkpoint,
+    CHECKPOINT_HEADER_BYTES, Checkpoint, FrameKey, FrameNumber, ImageError, Input, RecoveryError,
+    SegmentNumber, Superblock, checkpoint_file_name, checkpoint_frame, recovery_buffer_bytes,
+    verify_checkpoint,
 };
 use ledger::{Ledger, Tree};
 
@@ -35,6 +36,8 @@ pub(crate) struct Recipe {
     pub(crate) places: Places,
     pub(crate) superblock: Superblock,
     pub(crate) key: FrameKey,
+    /// What lies before, only an archive has.
+    pub(crate) first_retained: SegmentNumber,
 }
 
 /// Why a checkpoint was not made.
@@ -163,7 +166,7 @@ impl Draft {
 
     /// The frame that it ends with lies in the journal, at the place and with the hash that it names.
     fn prove_frame(&self, recipe: &Recipe) -> Result<(), KeepError> {
-        let Recipe { params, places, superblock, key } = recipe;
+        let Recipe { params, places, superblock, key, .. } = recipe;
         let input = Input {
             geometry: superblock.geometry,
             ledger: superblock.ledger,

@@ -61,6 +61,12 @@ pub enum OpenError {
          keys/checkpoint.key back and set ledger.origin as it was, or nobody can check the receipts given out"
     )]
     LogKey,
+    /// Segments that the journal needs are not there: they are lost, or only an archive has them.
+    #[error("{what}; nothing was changed")]
+    Segments {
+        /// What is missing, and what to do.
+        what: String,
+    },
     /// A setting does not go with this host or this ledger.
     #[error("{key} = {value}: {message}")]
     Setting {
@@ -156,6 +162,7 @@ impl OpenError {
             Self::Unreadable { .. } => 93,
             Self::LogKey => 94,
             Self::FrameKey { .. } => 95,
+            Self::Segments { .. } => 99,
             Self::Setting { .. } => 2,
         }
     }

@@ -108,6 +108,7 @@ pub fn begin_incarnation(directory: &Path, direct: Direct, new: &NewLife) -> Res
     let params = StoreParams {
         directory: directory.into(),
         upkeep: UpkeepParams::default(),
+        may_release: false,
         hash,
         segment_bytes: superblock.geometry.segment_bytes(),
         // No state is made: the rules have nothing to say here.

@@ -1,7 +1,7 @@
 //! `Inventory`: which segments there are and how long, against which there must be.
 //!
 //! Holds: it looks at names and lengths alone, so it costs a start next to nothing. Every segment from
-//! `FIRST` to the one in use has its whole length: it was written with zeros before the journal left
+//! the first retained one to the one in use has its whole length: it was written with zeros before the journal left
 //! it. Leaves to others: what is in them.
 
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 use disk::{DiskError, directory};
 use journal::{SegmentFile, SegmentNumber, segment_number};
 
-/// The first segment that is kept: none is released in this version.
+/// The first segment of a journal of which none is released.
 pub(crate) const FIRST: SegmentNumber = SegmentNumber(0);
 
 /// The segments of a data directory, and what else lies there.

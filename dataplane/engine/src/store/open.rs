@@ -12,8 +12,8 @@ use std::{
 use disk::{Access, AlignedBuf, Direct, DirectFile, DirectoryLock, DiskError, directory};
 use journal::{
     Checkpoint, Cut, Frame, FrameKey, FrameNumber, Geometry, IMAGE_BYTES, ImageCopy, ImageError, Input,
-    Recovered, RecoveryError, Resume, STRIDE_BYTES_DEFAULT, SegmentNumber, Slot, Superblock, Tail, recover,
-    recovery_buffer_bytes,
+    Recovered, RecoveryError, Release, Resume, STRIDE_BYTES_DEFAULT, SegmentNumber, Slot, Superblock, Tail,
+    recover, recovery_buffer_bytes,
 };
 use ledger::{Effect, HashKind, Ledger, Table, Tree};
 use model::{Epoch, Incarnation, LedgerId, Nanos, Timestamp};
@@ -23,8 +23,8 @@ use crate::{bell::Bell, clock};
 use super::{
     FIRST, Gap, Inventory, OpenError, Segments, UpkeepParams, again,
     checkpoints::checkpoints,
-    images,
-    replay::{Replay, ReplayError, Wanted, rules},
+    images, release,
+    replay::{Replay, ReplayError, rules},
     twin::Twin,
 };
 
@@ -46,6 +46,8 @@ pub struct StoreParams {
     pub accounts_max: usize,
     /// Idempotency keys at most.
     pub keys_max: usize,
+    /// Whether the operator's command may leave old segments to an archive.
+    pub may_release: bool,
     /// What to do where the file system does no direct I/O.
     pub direct: Direct,
     /// What is done beside the work.
@@ -82,6 +84,8 @@ pub struct Store {
     pub key: FrameKey,
     /// The newest frontier slot.
     pub slot: Slot,
+    /// What only an archive has, and whether more may go there.
+    pub release: Release,
     /// The file of the slot.
     pub slot_file: Arc<DirectFile>,
     /// Where the journal goes on.
@@ -166,8 +170,9 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
         return Err(OpenError::LogKey);
     }
 
-    let mut replayed = replay(params, &places, &superblock, &key, slot.as_ref())?;
     let inventory = Inventory::take(&places.segments())?;
+    let release = release::read(&places, &superblock, &key, &inventory)?;
+    let mut replayed = replay(params, &places, &superblock, &key, slot.as_ref(), &release)?;
     let empty_root = params.hash.empty();
     let Some(resume) = replayed.recovered.resume_after_flush(empty_root) else {
         let Tail::Rot(rot) = replayed.recovered.tail else { unreachable!("only rot has nowhere to go on") };
@@ -180,6 +185,7 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
     flush(params, &places, &replayed.recovered)?;
     let superblock = Superblock { epoch: replayed.recovered.next_epoch, log_key: *log_key, ..superblock };
     write_superblock(params, &places, &superblock)?;
+    let release = release::keep_leave(params, &places, &key, release)?;
     let cut = cut_tail(params, &places, &superblock, &replayed.recovered)?;
     tidy_up(&places);
     replayed.state.flush();
@@ -195,13 +201,28 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
         bytes: replayed.recovered.bytes,
         cut,
         is_direct: slot_file.is_direct(),
-        gaps: inventory.gaps(FIRST, resume.next.segment, superblock.geometry.segment_bytes()),
+        gaps: inventory.gaps(
+            release.first_retained(),
+            resume.next.segment,
+            superblock.geometry.segment_bytes(),
+        ),
         strangers: inventory.strangers,
     };
     let slot = slot.expect("a lost slot is rot");
     let rules = (replayed.twin, replayed.state.tree.clone());
     let replay = Some(replayed.state);
-    Ok(Store { lock: Arc::new(lock), superblock, key, slot, slot_file, resume, replay, rules, report })
+    Ok(Store {
+        lock: Arc::new(lock),
+        superblock,
+        key,
+        slot,
+        release,
+        slot_file,
+        resume,
+        replay,
+        rules,
+        report,
+    })
 }
 
 /// Takes the lock. A ring gives its files back a moment after its process has ended, so a held lock
@@ -421,6 +442,7 @@ fn replay(
     superblock: &Superblock,
     key: &FrameKey,
     slot: Option<&Slot>,
+    release: &Release,
 ) -> Result<Replayed, OpenError> {
     let mut segments = Segments::open(&places.segments(), params.direct)?;
     segments.read_ahead();
@@ -428,10 +450,8 @@ fn replay(
         AlignedBuf::new(recovery_buffer_bytes(superblock.geometry).next_multiple_of(disk::ALIGNMENT_BYTES));
     let named = checkpoints(places, superblock, key)?;
     let frame_max = known_frame(&named, superblock);
-    let starts = named.into_iter().map(Some).chain([None]);
-    for start in starts {
-        let Some(mut state) = Replay::begin(params, places, superblock, start.as_ref(), key, Wanted::All)?
-        else {
+    for (start, wanted) in release::starts(release, named) {
+        let Some(mut state) = Replay::begin(params, places, superblock, start.as_ref(), key, wanted)? else {
             continue;
         };
         let checkpoint = start.as_ref().map(|(checkpoint, _)| checkpoint);
@@ -467,7 +487,7 @@ fn replay(
             Err(error) => return Err(refused(params, error, &mut segments)),
         }
     }
-    unreachable!("the beginning of the journal is always a start")
+    Err(release::no_start(release))
 }
 
 /// When a file was last written; `None` where the file system does not say.

@@ -49,6 +49,7 @@ struct Node {
 impl Node {
     fn start(directory: &Path, params: &UsageParams) -> Self {
         let store = StoreParams {
+            may_release: false,
             directory: directory.join("ledger"),
             hash: ledger::HashKind::Sha256,
             segment_bytes: 4 << 20,

@@ -78,6 +78,11 @@ impl Books {
         None
     }
 
+    /// The end of a stream, as a checkpoint has it.
+    pub(super) fn set_stream(&mut self, stream: [u8; 16], last: Link) {
+        self.streams.insert(stream, last);
+    }
+
     /// Puts a slice at the end of its stream; gives the one that was there before.
     pub(super) fn next_slice(&mut self, slice: &Slice) -> Link {
         let link = Link { number: slice.number, digest: slice.digest };

@@ -2,7 +2,7 @@
 
 use alloc::{collections::VecDeque, vec::Vec};
 
-use crate::{Hash, HashKind};
+use crate::{Hash, HashKind, Tree};
 
 /// Heads of ended frames that a later frame may still claim.
 const HEADS_KEPT: usize = 32;
@@ -20,6 +20,15 @@ impl Stack {
     pub(super) fn new(hash: HashKind) -> Self {
         let heads = VecDeque::from([(0, hash.digest(b""))]);
         Self { hash, size: 0, subtrees: Vec::new(), heads }
+    }
+
+    /// The stack that stands where the tree does.
+    pub(super) fn resume(tree: &Tree) -> Self {
+        let mut stack = Self::new(tree.hash());
+        let heights = (0..u64::BITS).rev().filter(|height| tree.size() >> height & 1 == 1);
+        (stack.size, stack.subtrees) = (tree.size(), heights.zip(tree.frontier()).collect());
+        stack.mark();
+        stack
     }
 
     pub(super) fn push(&mut self, data: &[u8]) {

@@ -35,6 +35,7 @@ impl World {
             accounts_max: 1_000,
             keys_max: 1_000,
             direct: Direct::Preferred,
+            may_release: false,
             upkeep: UpkeepParams { checkpoints_kept: KEPT, ..UpkeepParams::default() },
         };
         let birth = Birth {
@@ -49,7 +50,8 @@ impl World {
         let mut store = crate::store::open(&params, &birth, &log_key).unwrap();
         let places = Places { root: params.directory.clone() };
         let replay = store.replay.take().unwrap();
-        let recipe = Recipe { params, places, superblock: store.superblock, key: store.key };
+        let first_retained = store.release.first_retained();
+        let recipe = Recipe { params, places, superblock: store.superblock, key: store.key, first_retained };
         Self { recipe, replay, _home: home }
     }
 
