@@ -17,6 +17,7 @@ mod journal;
 mod ledger;
 mod mutate;
 mod settings;
+mod snapshot;
 mod texts;
 mod usage;
 mod wallet;

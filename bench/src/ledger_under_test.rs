@@ -29,6 +29,9 @@ use crate::pace::Latencies;
 pub const ACCOUNTS: usize = 1_000;
 /// What each of them begins with: more than all transfers together can take.
 const FUNDS: u128 = 1 << 60;
+/// The log's name and the seed of its key.
+const LOG_NAME: &str = "bench.invalid/ledger";
+const LOG_SEED: [u8; 32] = [3; 32];
 /// Accounts opened by one call: each takes two entries.
 const MINTS: usize = 1_000;
 /// Calls open for each lone frame in flight: the next one waits when a frame is done, so that the
@@ -101,6 +104,15 @@ fn side(plan: &Plan, place: &Path, hash: HashKind) -> anyhow::Result<Box<dyn Com
     })?;
     system.await_prepared()?;
     Ok(Box::new(system))
+}
+
+/// The log's key as a node keeps it: the digits of its seed, and what verifies with it.
+///
+/// # Errors
+/// None: the name is one.
+pub fn log_key() -> anyhow::Result<(String, String)> {
+    let digits: String = LOG_SEED.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((digits, NoteSigner::new(LOG_NAME, &LOG_SEED)?.verifier().to_string()))
 }
 
 /// A core for the caller, beside the committer's.
@@ -429,8 +441,8 @@ fn start(setting: &Setting, manner: Manner, observer: Box<dyn CommitObserver>) -
         ledger_secret: [2; 32],
         created: engine::wall(),
     };
-    let signer = NoteSigner::new("bench.invalid/ledger", &[3; 32])?;
-    LedgerRole::start(&params, &birth, signer, observer).context("the ledger under test")
+    LedgerRole::start(&params, &birth, NoteSigner::new(LOG_NAME, &LOG_SEED)?, observer)
+        .context("the ledger under test")
 }
 
 /// Every entry of the answer was accepted.

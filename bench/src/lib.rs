@@ -6,6 +6,7 @@
 //! - [`commit`]: the committer beside the bare ring; other systems plug in by [`commit::Committing`].
 //! - [`storage`]: the journal beside `fio` ([`fio`]) and the bare ring: the committer machine and the
 //!   disk alone ([`journal_under_test`]), the whole ledger, what runs [`beside`] it, its [`replay`].
+//! - [`snapshot`]: that ledger while snapshots of it are made in a process beside it.
 //! - [`ledger_under_test`]: the real committer, as that scenario drives it.
 //! - [`wallet`], [`start`]: a real node in its own process ([`node_process`]), asked over HTTP
 //!   ([`http`], [`load`]) and audited afterwards ([`books`]).
@@ -31,6 +32,7 @@ pub mod node_process;
 pub mod pace;
 pub mod replay;
 pub mod report;
+pub mod snapshot;
 pub mod start;
 pub mod storage;
 pub mod wallet;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use bench::affinity::cores;
 use bench::commit::{self, Plan};
 use bench::ledger_under_test::SIDES;
-use bench::node_process::binary;
-use bench::{start, storage, wallet};
+use bench::node_process::{binary, built};
+use bench::{snapshot, start, storage, wallet};
 use clap::{Args, Parser, Subcommand};
 
 /// Measures the system beside the machine and its peers, in one run.
@@ -25,6 +25,8 @@ enum Scenario {
     Commit(CommitArguments),
     /// The journal beside `fio` and a bare ring, its replay, and its bytes.
     Storage(StorageArguments),
+    /// Lone transfers while snapshots of the ledger are made beside them.
+    Snapshot(SnapshotArguments),
     /// Durable transfers over HTTP against a node in its own process.
     Wallet(WalletArguments),
     /// From the start of a node's process to ready, in three ways.
@@ -79,6 +81,31 @@ struct StorageArguments {
     /// Starts that replay it, with tiles and without.
     #[arg(long, default_value_t = 5)]
     starts: usize,
+    /// The core for the committing thread; the last one by default.
+    #[arg(long)]
+    core: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+struct SnapshotArguments {
+    /// Where the result goes as one JSON object; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// A directory on the device under test.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    directory: PathBuf,
+    /// `ron-ledgerctl`; the one beside this by default.
+    #[arg(long, value_name = "PATH")]
+    tool: Option<PathBuf>,
+    /// Pairs of alternating blocks.
+    #[arg(long, default_value_t = 20)]
+    blocks: usize,
+    /// Lone transfers in a block.
+    #[arg(long, default_value_t = 2_000)]
+    commits: u32,
+    /// Transfers of the journal before the first block, in full batches.
+    #[arg(long, default_value_t = 500_000)]
+    transfers: u32,
     /// The core for the committing thread; the last one by default.
     #[arg(long)]
     core: Option<usize>,
@@ -154,6 +181,17 @@ fn main() -> anyhow::Result<()> {
                 core: arguments.core.or(cores().last().copied()),
             };
             storage::run(&plan)?.publish(arguments.json.as_deref())
+        }
+        Scenario::Snapshot(arguments) => {
+            let plan = snapshot::Plan {
+                directory: arguments.directory,
+                tool: built(arguments.tool, "ron-ledgerctl", "ctl", "--tool")?,
+                blocks: arguments.blocks,
+                commits: arguments.commits,
+                transfers: arguments.transfers,
+                core: arguments.core.or(cores().last().copied()),
+            };
+            snapshot::run(&plan)?.publish(arguments.json.as_deref())
         }
         Scenario::Wallet(arguments) => {
             let plan = wallet::Plan {

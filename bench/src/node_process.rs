@@ -164,13 +164,21 @@ impl Drop for NodeProcess {
 /// # Errors
 /// If it is not there.
 pub fn binary(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    built(named, "macronode", "macronode", "--node")
+}
+
+/// The binary of this name: the one that is named, or the one beside this.
+///
+/// # Errors
+/// If it is not there.
+pub fn built(named: Option<PathBuf>, name: &str, package: &str, flag: &str) -> anyhow::Result<PathBuf> {
     let binary = match named {
         Some(named) => named,
-        None => std::env::current_exe()?.with_file_name("macronode"),
+        None => std::env::current_exe()?.with_file_name(name),
     };
     ensure!(
         binary.exists(),
-        "{}: not there; build it in the same profile (cargo build --release -p macronode) or name one with --node",
+        "{}: not there; build it in the same profile (cargo build --release -p {package}) or name one with {flag}",
         binary.display()
     );
     Ok(binary)

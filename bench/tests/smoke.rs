@@ -1,7 +1,7 @@
 //! Each scenario runs to its end with tiny counts, on the real ledger and the real node.
 //!
 //! No figure is judged here: only that the scenarios measure, and that the names are there that are
-//! compared over time. Needs `macronode` beside the test binary, as `cargo xtask test` builds it.
+//! compared over time. Needs `macronode` and `ron-ledgerctl` beside the test binary, as `cargo xtask test` builds it.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,13 +9,17 @@ use std::time::Duration;
 use bench::commit::{self, Plan};
 use bench::ledger_under_test::SIDES;
 use bench::report::Report;
-use bench::{start, storage, wallet};
+use bench::{snapshot, start, storage, wallet};
+
+fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let built = test.ancestors().nth(2).expect("tests lie in the target directory").join(name);
+    assert!(built.exists(), "{}: build it first: cargo build --workspace --bins", built.display());
+    built
+}
 
 fn node() -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a path");
-    let node = test.ancestors().nth(2).expect("tests lie in the target directory").join("macronode");
-    assert!(node.exists(), "{}: build it first: cargo build -p macronode", node.display());
-    node
+    built("macronode")
 }
 
 fn check(report: &Report, values: &[&str], ratios: &[&str]) {
@@ -88,6 +92,31 @@ fn storage_stands_beside_the_device() {
     let bytes = report.values["bytes_per_transfer"];
     assert!(bytes > report.values["record_bytes"] && bytes < 217.0, "{bytes} bytes a transfer");
     assert!(report.values["replayed_entries"] >= 2.0 * 8_190.0 + 200.0);
+}
+
+#[test]
+fn snapshots_are_made_beside_lone_transfers() {
+    let home = tempfile::tempdir().unwrap();
+    let plan = snapshot::Plan {
+        directory: home.path().into(),
+        tool: built("ron-ledgerctl"),
+        blocks: 2,
+        commits: 20,
+        transfers: 10_000,
+        core: None,
+    };
+    let alone = Plan { directory: home.path().into(), blocks: 1, commits: 1, batches: 1, core: None };
+    if let Err(error) = commit::run(&alone, &[]) {
+        println!("not run, this host has no bare ring: {error:#}");
+        return;
+    }
+    let report = snapshot::run(&plan).unwrap();
+    let values = ["quiet_p99_us", "snapshot_p99_us", "snapshot_mib_per_s"];
+    check(&report, &values, &["snapshot_p99_growth", "snapshot_p50_growth"]);
+    assert!(report.values["snapshots"] >= 2.0, "one a block: {:?}", report.values);
+    // Two full batches of transfers at least are in each.
+    assert!(report.values["snapshot_unpacked_mib"] > 3.0, "{:?}", report.values);
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing is left");
 }
 
 #[test]

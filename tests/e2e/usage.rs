@@ -1,7 +1,9 @@
-//! Usage through the real binary, killed twice in the middle: every record is in the ledger once.
+//! Usage through the real binary, killed twice in the middle: every record is in the ledger once. And a
+//! ledger restored to before what a producer was told to be durable.
 
 use std::{
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -14,7 +16,7 @@ use wire::{
     usage::{LabelSet, SliceBody, Tally, Totals},
 };
 
-use super::process::RunningNode;
+use super::process::{RunningNode, binary};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const SETTINGS: [&str; 1] = ["accounting.window_millis=1000"];
@@ -192,4 +194,62 @@ async fn every_record_is_in_the_ledger_once_whatever_is_killed() {
     assert!(node.stop().await.success());
     drop(producer);
     assert_eq!(in_ledger(data).0, books.0);
+}
+
+fn told(command: &mut Command) {
+    let ended = command.output().expect("it starts");
+    assert!(ended.status.success(), "{command:?}: {}", String::from_utf8_lossy(&ended.stderr));
+}
+
+/// Puts the directory aside and restores the snapshot in its place, with its keys.
+fn put_back(home: &Path, data: &Path, snapshot: &Path) {
+    let old = home.join("old");
+    std::fs::rename(data, &old).expect("one file system");
+    let mut restore = Command::new(binary("ron-ledgerctl"));
+    told(restore.args(["snapshot", "restore"]).arg(snapshot).arg("--to-dir").arg(data));
+    told(Command::new("cp").arg("-a").arg(old.join("keys")).arg(data.join("keys")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_ledger_gets_what_producers_still_hold_and_not_what_they_were_told_is_durable() {
+    let scratch = tempfile::tempdir().expect("a temporary directory");
+    let (data, snapshot) = (scratch.path().join("data"), scratch.path().join("snapshot.tar.zst"));
+    let mut node = RunningNode::start_with(&data, &SETTINGS).await;
+    let options =
+        Options { flush_every: Duration::from_millis(20), ..Options::new(node.accounting_socket(), [6; 16]) };
+    let producer = Producer::start(&options).expect("a thread");
+    let durable = || {
+        assert!(tokio::task::block_in_place(|| producer.wait_durable(PATIENCE)), "{:?}", producer.status())
+    };
+    let (mut books, mut dropped) = (Books::default(), Books::default());
+    record(&producer, &mut books, 1);
+    durable();
+    // Of a ledger that nobody writes, all is taken.
+    assert!(node.stop().await.success());
+    let mut create = Command::new(binary("ron-ledgerctl"));
+    told(create.args(["snapshot", "create", "--out"]).arg(&snapshot).arg("--data-dir").arg(&data));
+
+    // Told to be durable, and forgotten: it goes with the entries that the restore drops.
+    node = RunningNode::start_with(&data, &SETTINGS).await;
+    record(&producer, &mut dropped, 2);
+    durable();
+    node.kill();
+    // Held, because nobody has said that it is durable: sent to the restored ledger.
+    record(&producer, &mut books, 3);
+    put_back(scratch.path(), &data, &snapshot);
+    let mut node = RunningNode::start_with(&data, &SETTINGS).await;
+    durable();
+    record(&producer, &mut books, 4);
+    durable();
+    let mut client = node.client("accounting_admin").await;
+    for (tenant, wanted) in TENANTS.iter().zip(books.0) {
+        served(&mut client, tenant, wanted).await;
+    }
+    let status = producer.status();
+    assert!(status.is_durable() && status.lanes.iter().all(|lane| lane.lost.is_zero()), "{status:?}");
+    assert!(node.stop().await.success());
+    drop(producer);
+    assert_eq!(in_ledger(&data).0, books.0);
+    let gone: u128 = dropped.0.iter().map(|totals| totals.requests).sum();
+    println!("proof: restored behind a producer: what it held is counted once, {gone} told durable are gone");
 }

@@ -10,6 +10,7 @@ mod manifest;
 mod pace;
 mod restore;
 
+pub use archive::{Opened, append as append_file};
 pub use create::{CreateParams, Created, create};
 pub use error::SnapshotError;
 pub use manifest::{MANIFEST_BYTES_MAX, Manifest, ManifestError, ManifestFile};

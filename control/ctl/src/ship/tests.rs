@@ -7,6 +7,7 @@ use journal::{IMAGE_BYTES, SegmentNumber, Superblock};
 use super::*;
 use crate::{
     archive::{self, Archive, ArchiveReport},
+    snapshot::{CreateParams, Point, RestoreParams, create, restore},
     tests::world::World,
 };
 
@@ -150,4 +151,51 @@ fn what_is_no_place_for_this_archive_is_refused_by_its_code() {
     fs::write(world.beside("keys/checkpoint.key"), "02".repeat(32)).unwrap();
     assert_eq!(code(&world), Err(94), "another log's key");
     assert_eq!(archive::check(&world.beside("nowhere"), None, &mut |_, _| {}).unwrap_err().exit_code(), 66);
+}
+
+/// Entries of the first life that the second one keeps.
+const KEPT: u64 = 500;
+
+/// The ledger after a restore that dropped its last entries, gone on under the keys that its node tells.
+fn second_life(world: &World) -> World {
+    let file = world.beside("snapshot.tar.zst");
+    let (data_dir, out) = (world.directory(), file.clone());
+    create(&CreateParams { data_dir, keys: None, out, mib_per_s: None }).unwrap();
+    let second = World::new();
+    let to_dir = second.directory().parent().unwrap().to_path_buf();
+    let to = Some(Point::Seq(model::Seq(KEPT)));
+    let params = RestoreParams { file, key: None, to_dir, to, same_life: false, reason: None };
+    let restored = restore(&params, &mut |_, _| {}).unwrap();
+    assert!(restored.dropped > 0 && restored.kept == KEPT && restored.incarnation == 2, "{restored:?}");
+    second.keep_keys();
+    let role = second.start();
+    let key = role.report.log_key.to_string();
+    second.stop(role);
+    fs::write(second.beside("keys/log.vkey"), key + "\n").unwrap();
+    second.life_again(TRANSFERS);
+    second
+}
+
+#[test]
+fn a_second_life_has_an_archive_of_its_own() {
+    let world = world();
+    assert_eq!(ship(&world).unwrap(), 2);
+    let second = second_life(&world);
+    let refused = Shipping::open(&second.directory(), None, &world.beside("archive")).map(drop).unwrap_err();
+    let (said, place) = (refused.to_string(), world.beside("archive").display().to_string());
+    assert_eq!(refused.exit_code(), 99, "{said}");
+    for words in [place.as_str(), "the archive of ledger", "incarnation 1", "incarnation 2", "name another"] {
+        assert!(said.contains(words), "{words:?} is not in {said:?}");
+    }
+    assert!(checked(&world).unwrap().clean, "the archive of the old life is as it was");
+
+    // Of its own it holds both lives: what was kept, and what came after.
+    let shipped = ship(&second).unwrap();
+    let report = checked(&second).unwrap();
+    assert!(report.clean && shipped >= 3, "{shipped} shipped: {}", report.text());
+    assert!(report.last_seq > KEPT + 1 && report.entries == report.last_seq, "{}", report.text());
+    let signed = Archive::open(&second.beside("archive")).unwrap().unwrap().verifier;
+    assert!(signed.name().contains("/incarnation/2-"), "{}", signed.name());
+    let old = Shipping::open(&world.directory(), None, &second.beside("archive")).map(drop).unwrap_err();
+    assert_eq!(old.exit_code(), 99, "and takes nothing of the old life: {old}");
 }

@@ -31,7 +31,10 @@ const BLOCK: usize = 512;
 const TRAILER_BYTES_MAX: u64 = 1 << 20;
 
 /// Writes one ordinary file: header, bytes, zeros up to a block.
-pub(super) fn append(
+///
+/// # Errors
+/// If the content ends early, or the writer's.
+pub fn append(
     out: &mut impl Write,
     name: &str,
     bytes: u64,
@@ -67,36 +70,64 @@ pub(super) fn end(out: &mut impl Write) -> io::Result<()> {
 }
 
 /// An archive whose signature holds.
-pub(super) struct Opened {
+pub struct Opened<R: Read> {
     pub(super) manifest: Manifest,
     pub(super) key: NoteVerifier,
     path: PathBuf,
-    tar: tar::Archive<Decoder<'static, BufReader<File>>>,
+    tar: tar::Archive<R>,
 }
 
-impl Opened {
+impl<R: Read> std::fmt::Debug for Opened<R> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Opened").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// What a file unpacks to.
+pub(super) type Unzipped = Decoder<'static, BufReader<File>>;
+
+impl Opened<Unzipped> {
     /// Opens the file and checks the note over its manifest, with `trusted` or the key in the note.
     pub(super) fn open(path: &Path, trusted: Option<&NoteVerifier>) -> Result<Self, SnapshotError> {
+        let unzipped = || -> Result<Unzipped, SnapshotError> {
+            let wrong =
+                |error: io::Error| SnapshotError::Archive { path: path.into(), what: error.to_string() };
+            let file = File::open(path).map_err(SnapshotError::file(path))?;
+            let mut decoder = Decoder::new(file).map_err(wrong)?;
+            decoder.window_log_max(WINDOW_LOG_MAX).map_err(wrong)?;
+            Ok(decoder)
+        };
+        Self::of(path, unzipped()?, unzipped()?, trusted)
+    }
+}
+
+impl<R: Read> Opened<R> {
+    /// The same of the tar file itself, which is read twice: `front` is its beginning, `whole` all of
+    /// it, and `path` what errors call it.
+    ///
+    /// # Errors
+    /// If it does not begin with a manifest, or the note over that does not hold.
+    pub fn of(
+        path: &Path,
+        front: impl Read,
+        whole: R,
+        trusted: Option<&NoteVerifier>,
+    ) -> Result<Self, SnapshotError> {
         let wrong = |what: String| SnapshotError::Archive { path: path.into(), what };
-        let file = File::open(path).map_err(SnapshotError::file(path))?;
-        let mut decoder = Decoder::new(file).map_err(|error| wrong(error.to_string()))?;
-        decoder.window_log_max(WINDOW_LOG_MAX).map_err(|error| wrong(error.to_string()))?;
-        let mut tar = tar::Archive::new(decoder);
-        let (text, note) = front(&mut tar).map_err(&wrong)?;
+        let (text, note) = self::front(&mut tar::Archive::new(front)).map_err(&wrong)?;
         let manifest = Manifest::parse(&text).map_err(|error| wrong(error.to_string()))?;
         let key = manifest
             .check(&note, trusted)
             .map_err(|error| SnapshotError::Signature { path: path.into(), error })?;
         // The entries of one archive come from one iterator, which the front has used up: begin anew.
-        drop(tar);
-        let file = File::open(path).map_err(SnapshotError::file(path))?;
-        let mut decoder = Decoder::new(file).map_err(|error| wrong(error.to_string()))?;
-        decoder.window_log_max(WINDOW_LOG_MAX).map_err(|error| wrong(error.to_string()))?;
-        Ok(Self { manifest, key, path: path.into(), tar: tar::Archive::new(decoder) })
+        Ok(Self { manifest, key, path: path.into(), tar: tar::Archive::new(whole) })
     }
 
     /// Gives each file's bytes to what `open` makes for it, checks its hash, and hands it to `close`.
-    pub(super) fn unpack<W: Write>(
+    ///
+    /// # Errors
+    /// If anything but the files of the manifest follows, one after the other, or `open` or `close` fails.
+    pub fn unpack<W: Write>(
         self,
         mut open: impl FnMut(&ManifestFile) -> Result<W, SnapshotError>,
         mut close: impl FnMut(&ManifestFile, W) -> Result<(), SnapshotError>,

@@ -7,6 +7,7 @@
 use std::{
     fs::{File, OpenOptions},
     io::{self, BufWriter, Read, Seek, Write},
+    num::NonZeroU64,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
@@ -19,7 +20,7 @@ use journal::{
 };
 use ledger::{NoteSigner, NoteVerifier};
 use model::{Seq, Timestamp};
-use rustix::fs::{FlockOperation, RenameFlags};
+use rustix::fs::{Advice, FlockOperation, RenameFlags};
 use serde::Serialize;
 
 use super::{
@@ -32,9 +33,9 @@ use crate::verify::{VerifyError, files::Files, holder_of, segments::Segments};
 
 /// Zstandard's level: zeros vanish at any, and a higher one costs processor time beside a node.
 const LEVEL: i32 = 3;
-/// Compressed bytes between two flushes of the file that is written: more would reach the disk in one
-/// rush, in the way of commits.
-const FLUSH_EVERY: u64 = 8 << 20;
+/// Compressed bytes that may gather in memory: more would reach the disk in one rush, in the way of
+/// commits.
+const SEND_EVERY: u64 = 1 << 20;
 /// How often a journal that moves while it is read is read again.
 const TRIES: usize = 3;
 
@@ -356,8 +357,11 @@ impl Draft {
             archive::append(&mut front, name, text.len() as u64, seconds(taken), &mut text.as_bytes())?;
         }
         front.finish()?;
+        // What was written of the second part is what is read of it now.
+        body.sync_data()?;
         body.rewind()?;
-        let mut out = Flushed::new(&self.file);
+        let front = (&self.file).stream_position()?;
+        let mut out = Sent::new(&self.file, front);
         io::copy(&mut body, &mut out)?;
         self.file.sync_all()
     }
@@ -477,10 +481,10 @@ pub(super) fn both(image: &[u8; IMAGE_BYTES]) -> Vec<u8> {
     bytes
 }
 
-type Body<'a> = zstd::stream::write::Encoder<'static, BufWriter<Flushed<'a>>>;
+type Body<'a> = zstd::stream::write::Encoder<'static, BufWriter<Sent<'a>>>;
 
 fn encoder(body: &File) -> Result<Body<'_>, SnapshotError> {
-    let out = BufWriter::with_capacity(1 << 20, Flushed::new(body));
+    let out = BufWriter::with_capacity(1 << 20, Sent::new(body, 0));
     zstd::stream::write::Encoder::new(out, LEVEL).map_err(SnapshotError::file(Path::new("the archive")))
 }
 
@@ -545,25 +549,29 @@ impl Read for SegmentReader<'_> {
     }
 }
 
-/// A file that is flushed every few MiB.
-struct Flushed<'a> {
+/// A file whose bytes are sent to the disk as they come. A flush every so often would do that too, and
+/// each would empty the device's cache in the way of commits, and wait for the file system's journal.
+struct Sent<'a> {
     file: &'a File,
-    unflushed: u64,
+    sent: u64,
+    written: u64,
 }
 
-impl<'a> Flushed<'a> {
-    const fn new(file: &'a File) -> Self {
-        Self { file, unflushed: 0 }
+impl<'a> Sent<'a> {
+    const fn new(file: &'a File, at: u64) -> Self {
+        Self { file, sent: at, written: at }
     }
 }
 
-impl Write for Flushed<'_> {
+impl Write for Sent<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = (&mut &*self.file).write(bytes)?;
-        self.unflushed += written as u64;
-        if self.unflushed >= FLUSH_EVERY {
-            self.unflushed = 0;
-            self.file.sync_data()?;
+        self.written += written as u64;
+        if let Some(len) = NonZeroU64::new(self.written - self.sent).filter(|len| len.get() >= SEND_EVERY) {
+            // Starts the write of what is dirty there and waits for nothing. Where a file system does
+            // not, the kernel writes it later; what fails is told by the flush at the end.
+            let _ = rustix::fs::fadvise(self.file, self.sent, Some(len), Advice::DontNeed);
+            self.sent = self.written;
         }
         Ok(written)
     }

@@ -174,7 +174,8 @@ impl Manifest {
     }
 
     /// The note that vouches for it, signed by the ledger's log.
-    pub(super) fn sign(&self, signer: &NoteSigner) -> String {
+    #[must_use]
+    pub fn sign(&self, signer: &NoteSigner) -> String {
         signer.sign(&self.note_text(&signer.verifier()))
     }
 

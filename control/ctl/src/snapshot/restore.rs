@@ -2,7 +2,8 @@
 //! cut at a frame boundary, given a new life, and only then named.
 //!
 //! Holds: the place asked for is absent or empty until the restored ledger is whole and durable; every
-//! entry was audited and every root recomputed before anything is cut. Leaves to others: what begins a
+//! entry was audited and every root recomputed before anything is cut; what a kill leaves beside it is
+//! removed by the next restore to that place. Leaves to others: what begins a
 //! life (`engine::begin_incarnation`), the audit (`verify`).
 
 use std::{
@@ -20,10 +21,16 @@ use journal::{
 };
 use ledger::NoteVerifier;
 use model::{Cause, Seq, Text, Timestamp};
+use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
 use tempfile::TempDir;
 
-use super::{SnapshotError, archive::Opened, create::both, manifest::Manifest};
+use super::{
+    SnapshotError,
+    archive::{Opened, Unzipped},
+    create::both,
+    manifest::Manifest,
+};
 use crate::verify::{Report, files::Files, segments::Segments, verify};
 
 /// What a snapshot is believed with.
@@ -214,7 +221,9 @@ pub fn restore(
     if let Some(point) = params.to {
         within(point, &opened.manifest)?;
     }
-    let staging = hidden(&parent, &format!(".{name}.restoring-"))?;
+    let prefix = format!(".{name}.restoring-");
+    clear(&parent, &prefix)?;
+    let (staging, _held) = held(&parent, &prefix)?;
     let root = staging.path().join("ledger");
     let (manifest, key) = unpack(opened, staging.path())?;
     let audit = verify(staging.path(), progress)?;
@@ -269,13 +278,54 @@ fn place(to: &Path) -> Result<(PathBuf, String), SnapshotError> {
     Ok((parent.into(), name.into()))
 }
 
+/// Removes what a kill left of earlier restores to this place: directories that nobody holds.
+fn clear(parent: &Path, prefix: &str) -> Result<(), SnapshotError> {
+    for entry in std::fs::read_dir(parent).map_err(SnapshotError::file(parent))? {
+        let entry = entry.map_err(SnapshotError::file(parent))?;
+        let left = entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix));
+        if !left || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        let path = entry.path();
+        // Gone by now: another restore has removed it.
+        let Ok(directory) = File::open(&path) else { continue };
+        if flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            match std::fs::remove_dir_all(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(SnapshotError::file(&path)(error));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A hidden directory that is locked while the file is open, so that another restore leaves it alone.
+fn held(parent: &Path, prefix: &str) -> Result<(TempDir, File), SnapshotError> {
+    loop {
+        let staging = hidden(parent, prefix)?;
+        let directory = match File::open(staging.path()) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(SnapshotError::file(staging.path())(error)),
+        };
+        // A file system without such locks clears nothing either.
+        let _ = flock(&directory, FlockOperation::LockExclusive);
+        // Cleared between its making and the lock: then it is made again.
+        if staging.path().exists() {
+            return Ok((staging, directory));
+        }
+    }
+}
+
 /// A directory of 0700 that is removed when it is not given a name.
 fn hidden(parent: &Path, prefix: &str) -> Result<TempDir, SnapshotError> {
     tempfile::Builder::new().prefix(prefix).tempdir_in(parent).map_err(SnapshotError::file(parent))
 }
 
 /// Unpacks into `home/ledger`, each file durable.
-fn unpack(opened: Opened, home: &Path) -> Result<(Manifest, NoteVerifier), SnapshotError> {
+fn unpack(opened: Opened<Unzipped>, home: &Path) -> Result<(Manifest, NoteVerifier), SnapshotError> {
     let root = home.join("ledger");
     for directory in [root.clone(), root.join(journal::SEGMENT_DIR), root.join(journal::CHECKPOINT_DIR)] {
         let made = std::fs::DirBuilder::new().mode(0o700).create(&directory);

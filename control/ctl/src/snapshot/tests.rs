@@ -248,6 +248,32 @@ fn what_is_cut_short_or_altered_is_refused() {
 }
 
 #[test]
+fn what_a_kill_left_of_a_restore_is_cleared_by_the_next_one_to_that_place() {
+    let snapshot = snapshot(2);
+    let home = snapshot.home.path();
+    let make = |name: &str| {
+        let path = home.join(name);
+        fs::create_dir_all(path.join("ledger/segments")).unwrap();
+        fs::write(path.join("ledger/segments/0000000000.segment"), b"half").unwrap();
+        path
+    };
+    // Left by two kills; held by a restore that still runs; of another place; no directory at all.
+    let left = [make(".here.restoring-a1B2c3"), make(".here.restoring-d4E5f6")];
+    let (running, elsewhere) = (make(".here.restoring-g7H8i9"), make(".there.restoring-a1B2c3"));
+    let file = home.join(".here.restoring-file");
+    fs::write(&file, b"somebody's").unwrap();
+    let held = fs::File::open(&running).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    snapshot.restore("here", |_| {}).unwrap();
+    assert!(left.iter().all(|left| !left.exists()), "{left:?}");
+    assert!(running.exists() && elsewhere.exists() && file.exists());
+    drop(held);
+    fs::remove_dir_all(home.join("here")).unwrap();
+    snapshot.restore("here", |_| {}).unwrap();
+    assert!(!running.exists());
+}
+
+#[test]
 fn signatures_of_others_are_refused() {
     let snapshot = snapshot(2);
     let other = NoteSigner::new("example.test/ledger", &[2; 32]).unwrap().verifier().to_string();
