@@ -200,8 +200,9 @@ impl Snapshots {
         begun();
         let ended = child.wait_with_output()?;
         made.nanos += clock.nanos();
-        ensure!(ended.status.success(), "no snapshot: {}", String::from_utf8_lossy(&ended.stderr));
-        let created: Value = serde_json::from_slice(&ended.stdout).context("what the tool says")?;
+        let told = [ended.stderr, ended.stdout].map(|told| String::from_utf8_lossy(&told).into_owned());
+        ensure!(ended.status.success(), "no snapshot, {}: {}", ended.status, told.concat());
+        let created: Value = serde_json::from_str(&told[1]).context("what the tool says")?;
         made.unpacked += created["unpacked"].as_u64().context("bytes of a snapshot")?;
         made.count += 1;
         std::fs::remove_file(&self.out)?;
