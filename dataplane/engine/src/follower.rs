@@ -289,13 +289,12 @@ impl Follower {
     fn frame_len(&mut self, place: Position) -> Result<usize, FollowError> {
         let mut stride = vec![0; self.geometry().stride_len().max(disk::ALIGNMENT_BYTES)];
         self.read_at(place, &mut stride)?;
-        FrameHeader::parse(&stride, &self.key, self.geometry()).map(|parsed| parsed.frame_bytes).map_err(
-            |error| FollowError::Missing {
-                frame: self.next_frame().0,
-                position: place,
-                detail: error.to_string(),
-            },
-        )
+        let detail = match FrameHeader::parse(&stride, &self.key, self.geometry()) {
+            Ok(parsed) if parsed.header.position == place => return Ok(parsed.frame_bytes),
+            Ok(parsed) => format!("the frame there was written for {}", parsed.header.position),
+            Err(error) => error.to_string(),
+        };
+        Err(FollowError::Missing { frame: self.next_frame().0, position: place, detail })
     }
 
     /// The frame's bytes, from the journal. The last one read is kept.
@@ -484,6 +483,9 @@ impl Follower {
     /// The entry in the frame that the index leads to; `None` if it is a slice.
     fn entry_in(&self, bytes: &[u8], seq: Seq, first: Seq) -> Result<Option<(StoredEntry, Vec<u8>)>, String> {
         let frame = journal::open(bytes, &self.key, self.geometry()).map_err(|error| error.to_string())?;
+        if frame.header.first_seq != first {
+            return Err(format!("the frame there begins with entry {}", frame.header.first_seq));
+        }
         let batch = BatchView::parse(frame.payload).map_err(|error| error.to_string())?;
         let index = seq.0.checked_sub(first.0).and_then(|index| usize::try_from(index).ok());
         let record = index.and_then(|index| batch.get(index)).ok_or("the frame holds other entries")?;

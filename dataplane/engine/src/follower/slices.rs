@@ -1,10 +1,10 @@
 //! Stored slices, a page at a time: what shards take up at start.
 //!
 //! Holds: a stream's last slice is always among them, however old, and what comes after the first
-//! slice of a stream that is given out follows without a gap. Frames without slices are not read, unless the index is
-//! not there.
+//! slice of a stream that is given out follows without a gap. Frames without slices are not read,
+//! unless the index is not there.
 
-use journal::{FrameHeader, Position, SegmentNumber};
+use journal::{FrameHeader, FrameNumber, Position, SegmentNumber};
 use ledger::FrameRow;
 use model::{BatchView, RecordRef, Seq, Timestamp};
 use wire::{SLICE_PAGE_BYTES, SlicePage};
@@ -75,7 +75,7 @@ impl Follower {
         lasts: &[Seq],
         page: &mut SlicePage,
     ) -> Result<(), FollowError> {
-        let (mut place, mut bytes) = (Position::default(), 0);
+        let (mut place, mut bytes, mut expected) = (Position::default(), 0, None::<FrameNumber>);
         let Some(end) = self.replay.last.map(|last| last.position) else { return Ok(()) };
         while place <= end {
             let read = if place.offset < self.geometry().segment_bytes() {
@@ -94,6 +94,12 @@ impl Follower {
             let parsed = FrameHeader::parse(&frame, &self.key, self.geometry());
             let parsed = parsed.expect("its length was read from the same header");
             let header = parsed.header;
+            if expected.is_some_and(|expected| expected != header.frame) {
+                let detail = format!("the next frame that reads is {}", header.frame.0);
+                let frame = expected.map_or(0, |expected| expected.0);
+                return Err(FollowError::Missing { frame, position: place, detail });
+            }
+            expected = Some(header.frame.next());
             if header.count > 0 && header.last_seq() > after {
                 let young = header.at >= since;
                 let wanted = |seq: Seq| seq > after && (young || lasts.binary_search(&seq).is_ok());
@@ -161,6 +167,9 @@ impl Follower {
             return None;
         }
         let parsed = FrameHeader::parse(rest, &self.key, self.geometry()).ok()?;
+        if parsed.header.position != place {
+            return None;
+        }
         rest.get(..parsed.frame_bytes)
     }
 

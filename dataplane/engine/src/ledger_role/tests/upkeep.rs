@@ -97,6 +97,28 @@ fn a_reader_that_meets_damage_first_tells_it_as_the_scrub_would() {
 }
 
 #[test]
+fn a_whole_frame_in_the_place_of_another_is_damage_and_no_answer() {
+    let scratch = Scratch::new("misdirected");
+    let role = start(&scratch.0, Io::Pwrite);
+    fill(&role);
+    assert!(role.stop());
+    // Each frame is authentic, and none lies where it was written for.
+    let (one, two) = (segment(&scratch, 1), segment(&scratch, 2));
+    let aside = one.with_extension("aside");
+    for (from, to) in [(&one, &aside), (&two, &one), (&aside, &two)] {
+        std::fs::rename(from, to).unwrap();
+    }
+    let role = start(&scratch.0, Io::Pwrite);
+    for seq in [IN_SEGMENT_1, Seq(IN_SEGMENT_1.0 + 4_000)] {
+        assert_eq!(read(&role, ReadAsk::Entry(seq)), Found::Refused(Reason::Damaged), "{seq}");
+        assert_eq!(read(&role, ReadAsk::EntryProof(seq)), Found::Refused(Reason::Damaged), "{seq}");
+    }
+    assert!(findings(&role) > 0);
+    goes_on(&role, "beside frames of elsewhere");
+    assert!(role.stop());
+}
+
+#[test]
 fn a_lost_or_short_segment_before_the_checkpoint_is_told_and_work_goes_on() {
     let scratch = Scratch::new("lost");
     let role = start(&scratch.0, Io::Pwrite);
