@@ -376,7 +376,8 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
         self.epoch_max = header.epoch;
         let first = self.flush.map_or(place.segment, |(first, _)| first);
         self.flush = Some((first, place.segment));
-        if slot.is_none_or(|slot| taken.frame > slot.frame) {
+        // A slot of an earlier life may name a frame of this number that this life dropped.
+        if slot.is_none_or(|slot| slot.incarnation < taken.incarnation || taken.frame > slot.frame) {
             self.unproven.get_or_insert(place);
         }
         Ok(Step::Took)

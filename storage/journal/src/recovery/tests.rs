@@ -574,6 +574,8 @@ fn a_slot_of_a_life_before_is_no_evidence_of_what_was_dropped() {
     let tail = |slot: &Slot| journal.recover_with(Some(slot), None, FrameNumber::ZERO).unwrap().0;
     assert_eq!(tail(&dropped).tail, Tail::Clean);
     assert_eq!(tail(&dropped).last.frame, FrameNumber(3));
+    let begun = journal.placed.last().map(|(_, position, _)| *position);
+    assert_eq!(tail(&dropped).unproven, begun, "nor of what this one wrote");
     // One of this life, or of a later one, counts.
     for incarnation in [2, 3] {
         let slot = Slot { frame: FrameNumber(9), incarnation: Incarnation(incarnation), ..fresh };
