@@ -20,7 +20,7 @@ use model::{
 };
 
 use super::{
-    OpenError, Segments, StoreParams, UpkeepParams,
+    OpenError, Segments, StoreParams, UpkeepParams, again,
     checkpoints::checkpoints,
     images,
     open::{self, Places, Store},
@@ -127,6 +127,7 @@ pub fn begin_incarnation(directory: &Path, direct: Direct, new: &NewLife) -> Res
     if trail.lives >= INCARNATIONS_MAX {
         return Err(too_many());
     }
+    again::write_again(&params, &places, &superblock, slot.as_ref(), &recovered)?;
     open::flush(&params, &places, &recovered)?;
     let superblock = Superblock { epoch: recovered.next_epoch, ..superblock };
     open::write_superblock(&params, &places, &superblock)?;
