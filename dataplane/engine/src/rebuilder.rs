@@ -39,6 +39,8 @@ enum RebuildError {
     Disk(#[from] DiskError),
     #[error("{0}")]
     Journal(RecoveryError<ReplayError>),
+    #[error("the journal ends before frame {0}, though it is durable")]
+    Ends(FrameNumber),
     #[error("tiles and frame index cannot be made")]
     Files,
 }
@@ -258,7 +260,9 @@ impl Work {
             if enough { Err(ReplayError::Enough) } else { Ok(()) }
         });
         match read {
-            Ok(_) | Err(RecoveryError::Replay { error: ReplayError::Enough, .. }) => Ok(()),
+            Err(RecoveryError::Replay { error: ReplayError::Enough, .. }) => Ok(()),
+            // A reader that took this over could add nothing either, and would have it made anew at once.
+            Ok(_) => Err(RebuildError::Ends(wanted)),
             Err(error) => Err(RebuildError::Journal(error)),
         }
     }

@@ -101,6 +101,8 @@ impl Work {
         let _ = rustix::process::nice(10);
         let mut opened = false;
         loop {
+            // Read first: what moves while the step looks is seen before the thread sleeps.
+            let through = self.line.through();
             let step = if opened { self.step() } else { self.open().map(|()| Step::Done) };
             opened |= step.is_ok();
             let span = match step {
@@ -120,7 +122,6 @@ impl Work {
             if self.line.is_stopping() {
                 break;
             }
-            let through = self.line.through();
             let idle = matches!(span, Nanos(nanos) if nanos > RETRY_AFTER.0);
             let busy = || {
                 self.line.is_stopping() || (idle && (self.line.has_work() || self.line.through() != through))
@@ -296,6 +297,10 @@ impl Work {
         let mut misfit = false;
         let mut gathered = Gathered { first: hole.first, last: Seq(hole.first.0 - 1), ..Gathered::default() };
         let read = recover(&input, &mut segments, &mut buffer, |frame| {
+            // Entries without rows never fill a run, and a stop does not wait for all of them.
+            if self.line.is_stopping() {
+                return Err(Stopped::Enough);
+            }
             if frame.header.count > 0 {
                 misfit = frame.header.last_seq() > hole.last;
                 if misfit {
