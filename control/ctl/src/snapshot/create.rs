@@ -8,7 +8,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, BufWriter, Read, Seek, Write},
     num::NonZeroU64,
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -308,11 +308,7 @@ impl Draft {
             out.with_file_name(hidden)
         };
         let (path, body) = (beside(".new"), beside(".body.new"));
-        let file = private(&path)?;
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(_) => return Err(SnapshotError::Busy { path }),
-        }
+        let file = exclusive(private(&path)?, &path)?;
         // What a kill left of an earlier one.
         file.set_len(0).map_err(SnapshotError::file(&path))?;
         Ok(Self { file, path, body })
@@ -402,6 +398,20 @@ fn private(path: &Path) -> Result<File, SnapshotError> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     options.open(path).map_err(SnapshotError::file(path))
+}
+
+/// The file, locked, and still under this name: whoever had the lock may have given it another since it
+/// was opened, and then it is a snapshot that nobody may write to.
+fn exclusive(file: File, path: &Path) -> Result<File, SnapshotError> {
+    let busy = || SnapshotError::Busy { path: path.into() };
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| busy())?;
+    let held = file.metadata().map_err(SnapshotError::file(path))?;
+    match std::fs::symlink_metadata(path) {
+        Ok(named) if (named.dev(), named.ino()) == (held.dev(), held.ino()) => Ok(file),
+        Ok(_) => Err(busy()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(busy()),
+        Err(error) => Err(SnapshotError::file(path)(error)),
+    }
 }
 
 const fn seconds(at: Timestamp) -> u64 {
@@ -578,5 +588,25 @@ impl Write for Sent<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draft_that_became_a_snapshot_is_not_written_over() {
+        let home = tempfile::tempdir().unwrap();
+        let out = home.path().join("snap.tar.zst");
+        let draft = Draft::open(&out).unwrap();
+        let path = draft.path.clone();
+        let late = private(&path).unwrap();
+        let refused = |file| matches!(exclusive(file, &path), Err(SnapshotError::Busy { .. }));
+        assert!(refused(private(&path).unwrap()), "while it is written");
+        draft.publish(&out).unwrap();
+        drop(draft);
+        assert!(refused(late), "opened before it had its name, locked after");
+        assert!(Draft::open(&out).is_ok(), "the next one begins a file of its own");
     }
 }
