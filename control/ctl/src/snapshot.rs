@@ -4,6 +4,7 @@
 //! entry that begins a life (`engine`).
 
 mod archive;
+mod boundary;
 mod create;
 mod error;
 mod manifest;

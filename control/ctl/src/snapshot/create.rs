@@ -14,30 +14,27 @@ use std::{
 
 use disk::directory;
 use journal::{
-    FrameHash, FrameNumber, IMAGE_BYTES, IMAGE_FILE_BYTES, ImageCopy, Input, Position, READ_BYTES,
-    ReadFailure, RecoveryError, SegmentFile, SegmentNumber, SegmentSource, Slot, Tail, recover,
-    recovery_buffer_bytes,
+    IMAGE_BYTES, IMAGE_FILE_BYTES, ImageCopy, READ_BYTES, ReadFailure, SegmentNumber, SegmentSource, Slot,
 };
 use ledger::{NoteSigner, NoteVerifier};
-use model::{Seq, Timestamp};
+use model::Timestamp;
 use rustix::fs::{Advice, FlockOperation, RenameFlags};
 use serde::Serialize;
 
 use super::{
     SnapshotError,
     archive::{self, MANIFEST, NOTE},
+    boundary::{Mark, boundary, is_complete},
     manifest::{Manifest, ManifestFile},
     pace::Pace,
 };
-use crate::verify::{VerifyError, files::Files, holder_of, segments::Segments};
+use crate::verify::{files::Files, segments::Segments};
 
 /// Zstandard's level: zeros vanish at any, and a higher one costs processor time beside a node.
 const LEVEL: i32 = 3;
 /// Compressed bytes that may gather in memory: more would reach the disk in one rush, in the way of
 /// commits.
 const SEND_EVERY: u64 = 1 << 20;
-/// How often a journal that moves while it is read is read again.
-const TRIES: usize = 3;
 
 /// What a snapshot is made with.
 #[derive(Clone, Debug)]
@@ -153,141 +150,6 @@ fn signer(params: &CreateParams, root: &Path) -> Result<NoteSigner, SnapshotErro
         return Ok(signer);
     }
     Err(SnapshotError::Keys { path, what: "it is not that of checkpoint.key beside it".into() })
-}
-
-/// A frame up to which everything is durable.
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    frame: FrameNumber,
-    hash: FrameHash,
-    next: Position,
-    through: Seq,
-    root: [u8; 32],
-    at: Timestamp,
-}
-
-/// Reads the journal from its first frame to the last that is known to be durable.
-fn boundary(files: &Files, pace: &mut Pace) -> Result<Mark, SnapshotError> {
-    let lock = files.root.join(journal::LOCK_FILE);
-    let segments = files.root.join(journal::SEGMENT_DIR);
-    for left in (0..TRIES).rev() {
-        let held = holder_of(&lock).is_some();
-        let mut source = Paced { segments: Segments::open(&segments)?, pace };
-        is_complete(files, source.segments())?;
-        let slot = files.slot.as_ref();
-        let known = slot.map_or(FrameNumber::ZERO, |slot| slot.frame);
-        let mut trail = Trail { known, marks: Vec::new() };
-        let input = Input {
-            geometry: files.superblock.geometry,
-            ledger: files.superblock.ledger,
-            incarnation: files.superblock.incarnation,
-            epoch: files.superblock.epoch,
-            key: &files.key,
-            slot,
-            checkpoint: None,
-            checkpoint_frame_max: FrameNumber::ZERO,
-        };
-        let mut buffer = vec![0; recovery_buffer_bytes(files.superblock.geometry)];
-        let recovered = recover(&input, &mut source, &mut buffer, |frame| {
-            trail.take(frame);
-            Ok::<(), std::convert::Infallible>(())
-        });
-        let recovered = match recovered {
-            Ok(recovered) => recovered,
-            Err(RecoveryError::Replay { error, .. }) => match error {},
-            Err(error) => return Err(refused(&error, source.segments.refused.take())),
-        };
-        if let Tail::Rot(rot) = recovered.tail {
-            // Beside a running node a frame may have been on its way when it was read.
-            if left > 0 && held {
-                continue;
-            }
-            return Err(SnapshotError::Damaged { at: rot.at.to_string() });
-        }
-        if !held && holder_of(&lock).is_none() {
-            // Nobody writes: what can be read is durable once it is flushed, and all of it is taken.
-            for file in source.segments().to_vec() {
-                source.segments.datasync(file.segment)?;
-            }
-            trail.known = recovered.last.frame;
-        }
-        let mark = trail.newest().ok_or_else(|| SnapshotError::Content {
-            path: files.root.clone(),
-            what: "the ledger has no entry yet".into(),
-        })?;
-        return Ok(mark);
-    }
-    unreachable!("the last try returns")
-}
-
-/// A journal of which something is released, or lost, at its beginning is no whole ledger.
-fn is_complete(files: &Files, segments: &[SegmentFile]) -> Result<(), SnapshotError> {
-    let Some(first) = segments.first().filter(|first| first.segment.0 > 0) else { return Ok(()) };
-    let path = files.root.join(journal::SEGMENT_DIR);
-    match &files.release {
-        Ok(Some(record)) if record.first_retained() >= first.segment => {
-            Err(SnapshotError::Released { path, archive: record.archive.clone() })
-        }
-        _ => Err(SnapshotError::Incomplete { path }),
-    }
-}
-
-fn refused(
-    error: &RecoveryError<std::convert::Infallible>,
-    refused: Option<disk::DiskError>,
-) -> SnapshotError {
-    match (error, refused) {
-        (_, Some(refused)) => VerifyError::from(refused).into(),
-        (RecoveryError::Format { position, format }, None) => {
-            VerifyError::Format { position: position.to_string(), format: *format }.into()
-        }
-        (other, None) => SnapshotError::Damaged { at: other.to_string() },
-    }
-}
-
-/// The frames that nobody has vouched for yet, and the newest that somebody has.
-struct Trail {
-    known: FrameNumber,
-    marks: Vec<Mark>,
-}
-
-impl Trail {
-    fn take(&mut self, frame: &journal::Frame<'_>) {
-        let header = &frame.header;
-        self.known = self.known.max(header.durable_frame);
-        self.marks.push(Mark {
-            frame: header.frame,
-            hash: frame.hash,
-            next: Position { offset: header.position.offset + frame.frame_bytes as u64, ..header.position },
-            through: header.last_seq(),
-            root: header.root,
-            at: header.at,
-        });
-        // At most as many as were in flight are not vouched for; of the others the newest is kept.
-        let vouched = self.marks.iter().take_while(|mark| mark.frame <= self.known).count();
-        self.marks.drain(..vouched.saturating_sub(1));
-    }
-
-    fn newest(&self) -> Option<Mark> {
-        self.marks.iter().rev().find(|mark| mark.frame <= self.known).copied()
-    }
-}
-
-/// Segments that are read no faster than the pace allows.
-struct Paced<'a> {
-    segments: Segments,
-    pace: &'a mut Pace,
-}
-
-impl SegmentSource for Paced<'_> {
-    fn segments(&self) -> &[SegmentFile] {
-        self.segments.segments()
-    }
-
-    fn read(&mut self, segment: SegmentNumber, offset: u64, buffer: &mut [u8]) -> Result<(), ReadFailure> {
-        self.pace.take(buffer.len() as u64);
-        self.segments.read(segment, offset, buffer)
-    }
 }
 
 /// The file under the name that it has while it is written, and a second one for what the first is to
