@@ -69,7 +69,8 @@ impl Point {
     fn takes(self, mark: &Mark) -> bool {
         match self {
             Self::Seq(seq) => mark.through <= seq,
-            Self::Time(time) => mark.at <= time,
+            // Times are told, and so asked for, in milliseconds; frames have finer ones.
+            Self::Time(time) => mark.at.as_millis() <= time.as_millis(),
         }
     }
 }
@@ -367,7 +368,7 @@ fn same_end(file: &Path, manifest: &Manifest, audit: &Report) -> Result<(), Snap
 fn within(point: Point, manifest: &Manifest) -> Result<(), SnapshotError> {
     let beyond = match point {
         Point::Seq(seq) => seq > manifest.through,
-        Point::Time(time) => time > manifest.taken,
+        Point::Time(time) => time.as_millis() > manifest.taken.as_millis(),
     };
     if !beyond {
         return Ok(());
