@@ -37,8 +37,8 @@ struct Arguments {
 }
 
 const CODES: &str = "Exit codes: 0 clean; 1 something does not hold; 2 usage; 65 not a proof document, not an archive, no whole snapshot; \
-66 no ledger or no file here; 73 something is there under the name; 77 permission denied; 80 the superblock cannot be believed; \
-81 segments without a superblock; 84 a frame format of another build; 87 no space; 91 the kernel refuses; 93 the device does not give up the bytes; \
+66 no ledger, no entry or no file here; 73 something is there under the name; 75 somebody else is at it; 77 permission denied; 80 the superblock cannot be believed; \
+81 segments without a superblock; 84 a frame format of another build; 87 no space; 88 the file system is read-only; 91 the kernel refuses; 93 the device does not give up the bytes; \
 94 not the log's key; 99 the archive is another's or does not reach.";
 
 #[derive(Debug, Subcommand)]
@@ -104,17 +104,18 @@ enum SnapshotCommand {
         #[arg(long)]
         keys: Option<PathBuf>,
         /// Reads at most as many MiB a second.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         mib_per_s: Option<u32>,
     },
-    /// Checks signature and hashes, then audits every entry in it.
+    /// Checks signature and hashes, then audits every entry in it. For that the whole ledger is unpacked
+    /// into the system's temporary directory (TMPDIR), which needs the room, and removed at the end.
     Verify {
         /// The archive.
         file: PathBuf,
         /// The log's verifier key; left out, the one in the archive is believed, and shown.
         #[arg(long)]
         key: Option<String>,
-        /// Where it is unpacked for the audit, if not in the system's temporary directory.
+        /// Where it is unpacked for the audit, if not in TMPDIR.
         #[arg(long)]
         scratch: Option<PathBuf>,
     },
@@ -125,7 +126,7 @@ enum SnapshotCommand {
         /// The node's data directory to be.
         #[arg(long)]
         to_dir: PathBuf,
-        /// Ends at the last frame at or before this entry, or this time (RFC 3339).
+        /// Ends at the last frame that ends at or before this entry, or this time (RFC 3339).
         #[arg(long, value_parser = Point::parse)]
         to: Option<Point>,
         /// The log's verifier key; left out, the one in the archive is believed, and shown.
@@ -313,7 +314,7 @@ fn told<T: Serialize>(outcome: Result<T, SnapshotError>, json: bool, text: fn(&T
 }
 
 fn run_receipt(file: &Path, key: &str, json: bool) -> u8 {
-    let bytes = match disk::directory::read_file(file, DOCUMENT_BYTES_MAX) {
+    let bytes = match disk::directory::read_stream(file, DOCUMENT_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.is_not_found() => return fail(&error, exit::NOTHING, json),
         Err(error) => {

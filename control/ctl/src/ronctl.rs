@@ -61,7 +61,7 @@ enum LedgerAction {
         #[arg(long)]
         out: PathBuf,
         /// Reads at most as many MiB a second.
-        #[arg(long)]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         mib_per_s: Option<u32>,
     },
 }

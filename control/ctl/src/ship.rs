@@ -57,6 +57,8 @@ pub(crate) struct Shipping {
     files: Files,
     writer: Writer,
     report: ShipReport,
+    /// Whether nothing was shipped since the archive's files were looked at.
+    looked: bool,
 }
 
 impl Shipping {
@@ -75,18 +77,26 @@ impl Shipping {
             segments: 0,
             last_seq: 0,
         };
-        Ok(Self { files, writer, report })
+        Ok(Self { files, writer, report, looked: false })
     }
 
     /// Ships every segment that the journal has left and the archive does not have; `told` is called
-    /// after each.
+    /// after each. Then every file that the index names must be there, at its length.
     ///
     /// # Errors
-    /// `Rot`, `Gap`, or what the kernel refuses. What was shipped before stays shipped.
+    /// `Rot`, `Gap`, `Holes`, or what the kernel refuses. What was shipped before stays shipped.
     pub(crate) fn run(&mut self, told: &mut dyn FnMut(SegmentNumber)) -> Result<&ShipReport, ArchiveError> {
         while let Some(facts) = self.sealed()? {
             self.ship(&facts)?;
+            self.looked = false;
             told(facts.segment());
+        }
+        if !self.looked {
+            let files = self.writer.archive.holes()?;
+            if !files.is_empty() {
+                return Err(ArchiveError::Holes { path: self.writer.archive.root.clone(), files });
+            }
+            self.looked = true;
         }
         self.report.segments = self.writer.archive.index.segments.len();
         self.report.last_seq = self.writer.archive.index.after().last.seq.0;

@@ -8,7 +8,7 @@ use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FallocateFlags, FlockOperation, Mode, OFlags, StatxFlags};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, FlockOperation, Mode, OFlags, StatxFlags};
 use rustix::io::{Errno, ReadWriteFlags};
 
 use crate::buffer::{ALIGNMENT_BYTES, AlignedBuf, check_offset, checked_len};
@@ -69,6 +69,7 @@ impl DirectFile {
     /// What `open(2)` refuses; [`DiskError::DirectRefused`] if direct I/O is required and missing,
     /// or needs an alignment above [`ALIGNMENT_BYTES`].
     pub fn open(path: &Path, access: Access, direct: Direct) -> Result<Self, DiskError> {
+        refuse_special(path)?;
         let mode = Mode::RUSR | Mode::WUSR;
         if direct == Direct::Off {
             let fd = rustix::fs::open(path, access.flags(), mode)
@@ -285,6 +286,18 @@ impl DirectFile {
     pub(crate) fn flush_once(&self) -> Result<(), Errno> {
         rustix::fs::fdatasync(&self.fd)
     }
+}
+
+/// Refuses what `open(2)` could wait at, such as a pipe without a writer. A file opened with
+/// `O_NONBLOCK` instead would keep the flag, and a ring then answers `EAGAIN` where it should wait.
+pub(crate) fn refuse_special(path: &Path) -> Result<(), DiskError> {
+    // What cannot be looked at, the opening tells better.
+    let Ok(stat) = rustix::fs::stat(path) else { return Ok(()) };
+    let special = [FileType::Fifo, FileType::Socket, FileType::CharacterDevice];
+    if special.contains(&FileType::from_raw_mode(stat.st_mode)) {
+        return Err(DiskError::NotOrdinary { path: path.to_path_buf() });
+    }
+    Ok(())
 }
 
 /// The length of an open file.

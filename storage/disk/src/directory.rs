@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
+use crate::direct::refuse_special;
 use crate::error::{DiskError, Operation, errno_of};
 
 /// One name in a directory.
@@ -168,11 +169,29 @@ pub fn remove_tree(path: &Path) -> Result<(), DiskError> {
     }
 }
 
+/// Opens an ordinary file to read.
+///
+/// # Errors
+/// [`DiskError::NotOrdinary`], or what the kernel refuses.
+pub fn open_file(path: &Path) -> Result<File, DiskError> {
+    refuse_special(path)?;
+    File::open(path).map_err(|error| failed(Operation::Open, path, &error))
+}
+
 /// Reads a whole small file.
 ///
 /// # Errors
-/// [`DiskError::TooLarge`] above `limit_bytes`, or what the kernel refuses.
+/// [`DiskError::NotOrdinary`], [`DiskError::TooLarge`] above `limit_bytes`, or what the kernel refuses.
 pub fn read_file(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, DiskError> {
+    refuse_special(path)?;
+    read_stream(path, limit_bytes)
+}
+
+/// Reads a whole small file, or a pipe until its writer has ended.
+///
+/// # Errors
+/// [`DiskError::TooLarge`] above `limit_bytes`, or what the kernel refuses.
+pub fn read_stream(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, DiskError> {
     let file = File::open(path).map_err(|error| failed(Operation::Open, path, &error))?;
     let mut bytes = Vec::new();
     file.take(limit_bytes.saturating_add(1))

@@ -152,6 +152,12 @@ pub enum DiskError {
         /// What the reader allows.
         limit_bytes: u64,
     },
+    /// A pipe, a socket or a device stands where a file belongs: opening it could wait for ever.
+    #[error("{path:?} is no ordinary file, but a pipe, a socket or a device; put the file back in its place")]
+    NotOrdinary {
+        /// What stands there.
+        path: PathBuf,
+    },
     /// Another process, or another part of this one, holds the lock.
     #[error("{path:?} is locked by {holder:?}")]
     Locked {
@@ -235,6 +241,7 @@ impl DiskError {
             | DiskError::ShortWrite { .. }
             | DiskError::ShortRead { .. }
             | DiskError::TooLarge { .. }
+            | DiskError::NotOrdinary { .. }
             | DiskError::Locked { .. }
             | DiskError::UringDisabled { .. }
             | DiskError::UringMemory { .. }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::direct::Access;
+use crate::direct::{Access, refuse_special};
 use crate::error::{DiskError, Operation, errno_of};
 
 /// A buffered file with positioned reads and writes.
@@ -37,6 +37,7 @@ impl PlainFile {
     }
 
     fn open_with(path: &Path, flags: OFlags) -> Result<Self, DiskError> {
+        refuse_special(path)?;
         let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)
             .map_err(|errno| DiskError::file(Operation::Open, path, errno))?;
         Ok(Self { file: File::from(fd), path: path.to_path_buf() })
@@ -128,5 +129,23 @@ mod tests {
         let refused = again.write_at(0, b"x").expect_err("read-only");
         assert_eq!(refused.errno(), Some(rustix::io::Errno::BADF));
         assert!(PlainFile::open(&path, Access::CreateNew).is_err(), "it exists");
+    }
+
+    #[test]
+    fn a_pipe_in_a_files_place_is_refused_and_not_waited_for() {
+        use crate::{Direct, DirectFile, directory};
+        let home = tempfile::tempdir().expect("a temporary directory");
+        let path = home.path().join("superblock");
+        let (pipe, mode) = (rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, pipe, mode, 0).expect("a pipe");
+        let refused = DiskError::NotOrdinary { path: path.clone() };
+        for access in [Access::ReadOnly, Access::ReadWrite] {
+            assert_eq!(PlainFile::open(&path, access).expect_err("a pipe"), refused);
+            for direct in [Direct::Required, Direct::Preferred, Direct::Off] {
+                assert_eq!(DirectFile::open(&path, access, direct).expect_err("a pipe"), refused);
+            }
+        }
+        assert_eq!(directory::read_file(&path, 10).expect_err("a pipe"), refused);
+        assert_eq!(directory::open_file(&path).expect_err("a pipe"), refused);
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{convert::Infallible, path::Path};
 
+use disk::DiskError;
 use journal::{
     BadFrame, ChainStart, Input, RecoveryError, ShippedSegment, Superblock, follow, recovery_buffer_bytes,
 };
@@ -124,6 +125,9 @@ pub(crate) fn check_file(
     let file = match digest_of(&archive.file(row.segment)) {
         Ok(digest) => digest,
         Err(ArchiveError::Disk(error)) if error.is_not_found() => return Ok(Err("it is not there".into())),
+        Err(ArchiveError::Disk(DiskError::NotOrdinary { .. })) => {
+            return Ok(Err("it is no ordinary file".into()));
+        }
         Err(error) => return Err(error),
     };
     if (file.bytes, file.blake3) != (row.file_bytes, row.file_digest) {

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use disk::{DirectoryLock, directory};
+use disk::{DirectoryLock, DiskError, Operation, directory};
 use journal::{
     ARCHIVE_HEADER_BYTES, ARCHIVE_ROW_BYTES, ARCHIVE_SEGMENTS_MAX, ArchiveIndex, FrameKey, IMAGE_BYTES,
     IMAGE_FILE_BYTES, ImageCopy, SegmentNumber, ShippedSegment, Superblock, segment_file_name,
@@ -20,6 +20,8 @@ const INDEX_FILE: &str = "index";
 const LOCK_FILE: &str = "lock";
 /// The log's verifier key.
 const VKEY_FILE: &str = "log.vkey";
+/// What file systems make at their root: an archive may be all of one.
+const LOST_AND_FOUND: &str = "lost+found";
 /// Bytes of a verifier key's file at most.
 const VKEY_BYTES_MAX: u64 = 4_096;
 const INDEX_BYTES_MAX: u64 = ARCHIVE_HEADER_BYTES as u64
@@ -123,15 +125,43 @@ impl Archive {
         ArchivedSegments::new(self.segments_dir(), self.index.segments.iter())
     }
 
+    /// What is wrong with the segments' files, told without reading them: each must be there, and as
+    /// long as the index says.
+    ///
+    /// # Errors
+    /// If the kernel does not let them be looked at.
+    pub(crate) fn holes(&self) -> Result<Vec<String>, ArchiveError> {
+        let mut holes = Vec::new();
+        for row in &self.index.segments {
+            let path = self.file(row.segment);
+            let what = match std::fs::metadata(&path) {
+                Ok(found) if !found.is_file() => "is no ordinary file".into(),
+                Ok(found) if found.len() != row.file_bytes => {
+                    format!("has {} bytes and not {}", found.len(), row.file_bytes)
+                }
+                Ok(_) => continue,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => "is not there".into(),
+                Err(error) => return Err(ArchiveError::of_io(Operation::Stat, &path, &error)),
+            };
+            holes.push(format!("{} {what}", path.display()));
+        }
+        Ok(holes)
+    }
+
     /// The row of a segment.
     pub(crate) fn row(&self, segment: SegmentNumber) -> Option<&ShippedSegment> {
         self.index.segments.get(usize::try_from(segment.0).ok()?)
     }
 }
 
+/// A file that stands beside every index.
+fn lacking(path: &Path, error: DiskError) -> ArchiveError {
+    if error.is_not_found() { ArchiveError::Lacking { path: path.into() } } else { error.into() }
+}
+
 fn superblock(root: &Path, index: &ArchiveIndex) -> Result<Superblock, ArchiveError> {
     let path = root.join(journal::SUPERBLOCK_FILE);
-    let bytes = directory::read_file(&path, IMAGE_FILE_BYTES)?;
+    let bytes = directory::read_file(&path, IMAGE_FILE_BYTES).map_err(|error| lacking(&path, error))?;
     let digest = *blake3::hash(&bytes).as_bytes();
     let damaged = |what: String| ArchiveError::Damaged { path: path.clone(), what };
     if digest != index.superblock {
@@ -146,7 +176,7 @@ fn superblock(root: &Path, index: &ArchiveIndex) -> Result<Superblock, ArchiveEr
 
 fn verifier(root: &Path) -> Result<NoteVerifier, ArchiveError> {
     let path = root.join(VKEY_FILE);
-    let bytes = directory::read_file(&path, VKEY_BYTES_MAX)?;
+    let bytes = directory::read_file(&path, VKEY_BYTES_MAX).map_err(|error| lacking(&path, error))?;
     let text = std::str::from_utf8(&bytes).ok().and_then(|text| text.strip_suffix('\n'));
     let parsed = text.and_then(|text| NoteVerifier::parse(text).ok());
     parsed.ok_or_else(|| ArchiveError::Damaged { path, what: "this holds no verifier key".into() })
@@ -177,10 +207,17 @@ impl Writer {
     pub(crate) fn open(root: &Path, ledger: &Superblock, signer: NoteSigner) -> Result<Self, ArchiveError> {
         directory::create_private_dir(root)?;
         let mut names = directory::list(root)?.into_iter().map(|entry| entry.name);
-        let ours = [INDEX_FILE, LOCK_FILE, VKEY_FILE, journal::SUPERBLOCK_FILE, journal::SEGMENT_DIR];
+        let ours = [
+            INDEX_FILE,
+            LOCK_FILE,
+            VKEY_FILE,
+            journal::SUPERBLOCK_FILE,
+            journal::SEGMENT_DIR,
+            LOST_AND_FOUND,
+        ];
         let is_ours = |name: &str| ours.contains(&name) || name.starts_with('.') && name.ends_with(".new");
-        if !names.all(|name| is_ours(&name)) {
-            return Err(ArchiveError::Taken { path: root.into() });
+        if let Some(name) = names.find(|name| !is_ours(name)) {
+            return Err(ArchiveError::Taken { path: root.join(name) });
         }
         let lock = DirectoryLock::acquire(&root.join(LOCK_FILE), &format!("process {}", std::process::id()))?;
         directory::create_private_dir(&root.join(journal::SEGMENT_DIR))?;

@@ -18,10 +18,29 @@ pub enum ArchiveError {
         path: PathBuf,
     },
     /// Something else is there.
-    #[error("{path}: this is not empty and no archive; name an empty directory, or the archive itself")]
+    #[error("{path}: this is no part of an archive; name an empty directory, or the archive itself")]
     Taken {
-        /// What was named.
+        /// What does not belong there.
         path: PathBuf,
+    },
+    /// A file beside the index is not there.
+    #[error(
+        "{path}: this is not there, and without it the index cannot be believed: put it back from another copy"
+    )]
+    Lacking {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Files that the index names are not as it says.
+    #[error(
+        "{path}: the archive has holes: {}; put these files back from another copy of it, or ship to an empty \
+         directory while the ledger still has all its segments", .files.join(", ")
+    )]
+    Holes {
+        /// The archive.
+        path: PathBuf,
+        /// Each file, and what is wrong with it.
+        files: Vec<String>,
     },
     /// The index is not one.
     #[error("{path}: {error}; without its index an archive says nothing: take another copy of it")]
@@ -108,10 +127,12 @@ impl ArchiveError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Nothing { .. } => exit::NOTHING,
-            Self::Index { .. } | Self::Taken { .. } => exit::FORMAT,
-            Self::Signature { .. } | Self::Damaged { .. } | Self::Rot { .. } | Self::Refused(_) => {
-                exit::FOUND
-            }
+            Self::Index { .. } | Self::Taken { .. } | Self::Lacking { .. } => exit::FORMAT,
+            Self::Signature { .. }
+            | Self::Damaged { .. }
+            | Self::Holes { .. }
+            | Self::Rot { .. }
+            | Self::Refused(_) => exit::FOUND,
             Self::Foreign { .. } | Self::Gap { .. } => exit::ARCHIVE,
             Self::Keys { .. } => exit::KEYS,
             Self::Ledger(error) => error.exit_code(),

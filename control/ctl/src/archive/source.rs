@@ -10,6 +10,7 @@ use std::{
     path::PathBuf,
 };
 
+use disk::directory;
 use journal::{ReadFailure, SegmentFile, SegmentNumber, SegmentSource, ShippedSegment};
 
 use super::file_name;
@@ -72,7 +73,9 @@ impl ArchivedSegments {
     }
 
     fn decoder(&self, segment: SegmentNumber) -> std::io::Result<zstd::Decoder<'static, BufReader<File>>> {
-        let file = File::open(self.directory.join(file_name(segment)))?;
+        let file = directory::open_file(&self.directory.join(file_name(segment))).map_err(|error| {
+            error.errno().map_or_else(|| std::io::Error::other(error.to_string()), std::io::Error::from)
+        })?;
         let mut decoder = zstd::Decoder::new(file)?;
         decoder.window_log_max(WINDOW_LOG_MAX)?;
         Ok(decoder)

@@ -1,13 +1,13 @@
 //! Compressing a segment into its file, and the digests on the way.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io::{BufReader, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
-use disk::Operation;
+use disk::{Operation, directory};
 
 use super::ArchiveError;
 
@@ -80,7 +80,7 @@ pub(crate) fn compress(
 /// What the kernel refuses.
 pub(crate) fn digest_of(path: &Path) -> Result<Digest, ArchiveError> {
     let refused = |operation| move |error: std::io::Error| ArchiveError::of_io(operation, path, &error);
-    let mut file = BufReader::with_capacity(PIECE_BYTES, File::open(path).map_err(refused(Operation::Open))?);
+    let mut file = BufReader::with_capacity(PIECE_BYTES, directory::open_file(path)?);
     let mut digesting = Digesting::new(std::io::sink());
     std::io::copy(&mut file.by_ref(), &mut digesting).map_err(refused(Operation::Read))?;
     Ok(digesting.digest())

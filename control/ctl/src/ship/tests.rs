@@ -135,9 +135,18 @@ fn what_is_no_place_for_this_archive_is_refused_by_its_code() {
     world.keep_keys();
     assert_eq!(code(&world), Ok(0), "nothing is sealed");
     assert_eq!(checked(&world).unwrap().segments, 0);
+    fs::create_dir(file(&world, "lost+found")).unwrap();
+    assert_eq!(code(&world), Ok(0), "a file system's root has one");
     fs::write(file(&world, "other"), b"").unwrap();
+    assert!(ship(&world).unwrap_err().to_string().contains("/archive/other: "));
     assert_eq!(code(&world), Err(65));
     fs::remove_file(file(&world, "other")).unwrap();
+    for name in ["superblock", "log.vkey"] {
+        let kept = fs::read(file(&world, name)).unwrap();
+        fs::remove_file(file(&world, name)).unwrap();
+        assert_eq!(code(&world), Err(65), "{name}");
+        fs::write(file(&world, name), kept).unwrap();
+    }
     let held = disk::DirectoryLock::acquire(&file(&world, "lock"), "a test").unwrap();
     assert_eq!(code(&world), Err(75));
     drop(held);
@@ -151,6 +160,37 @@ fn what_is_no_place_for_this_archive_is_refused_by_its_code() {
     fs::write(world.beside("keys/checkpoint.key"), "02".repeat(32)).unwrap();
     assert_eq!(code(&world), Err(94), "another log's key");
     assert_eq!(archive::check(&world.beside("nowhere"), None, &mut |_, _| {}).unwrap_err().exit_code(), 66);
+}
+
+#[test]
+fn holes_in_the_archive_are_told_by_every_run_and_do_not_stop_the_shipping() {
+    let world = world();
+    assert_eq!(ship(&world).unwrap(), 2);
+    world.life_again(TRANSFERS);
+    let path = segment_file(&world, 0);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[1..]).unwrap();
+    fs::remove_file(segment_file(&world, 1)).unwrap();
+    for _ in 0..2 {
+        let error = ship(&world).unwrap_err();
+        let ArchiveError::Holes { files, .. } = &error else { panic!("{error}") };
+        assert_eq!((files.len(), error.exit_code()), (2, 1), "{error}");
+        assert!(files[0].contains("0000000000.segment.zst has"), "{error}");
+        assert!(files[1].contains("0000000001.segment.zst is not there"), "{error}");
+    }
+    let index = Archive::open(&world.beside("archive")).unwrap().unwrap().index;
+    assert!(index.segments.len() >= 4, "what was sealed since is shipped");
+    fs::write(&path, whole).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        segment_file(&world, 1),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    assert!(ship(&world).unwrap_err().to_string().contains("0000000001.segment.zst is no ordinary file"));
+    assert!(checked(&world).unwrap().findings[0].contains("it is no ordinary file"));
 }
 
 /// Entries of the first life that the second one keeps.

@@ -74,10 +74,7 @@ pub(super) fn boundary(files: &Files, pace: &mut Pace) -> Result<Mark, SnapshotE
             }
             trail.known = recovered.last.frame;
         }
-        let mark = trail.newest().ok_or_else(|| SnapshotError::Content {
-            path: files.root.clone(),
-            what: "the ledger has no entry yet".into(),
-        })?;
+        let mark = trail.newest().ok_or_else(|| SnapshotError::Empty { path: files.root.clone() })?;
         return Ok(mark);
     }
     unreachable!("the last try returns")

@@ -40,6 +40,14 @@ pub enum SnapshotError {
         /// Segment and offset.
         at: String,
     },
+    /// There is nothing to be held.
+    #[error(
+        "{path}: the ledger has no entry yet, so there is nothing to make a snapshot of; nothing was written"
+    )]
+    Empty {
+        /// The ledger.
+        path: PathBuf,
+    },
     /// Segments at the journal's beginning are not there.
     #[error("{path}: the journal does not begin at its first segment; a snapshot needs all of them")]
     Incomplete {
@@ -88,8 +96,19 @@ pub enum SnapshotError {
     /// The new life cannot be begun.
     #[error("the restored ledger: {0}")]
     Begin(OpenError),
+    /// The audit has no place to work in.
+    #[error(
+        "{error}; to be audited the snapshot is unpacked into {path}: make room there, or name another directory \
+         with --scratch or TMPDIR"
+    )]
+    Scratch {
+        /// The directory.
+        path: PathBuf,
+        /// What was refused.
+        error: Box<SnapshotError>,
+    },
     /// A file cannot be read or written.
-    #[error("{path}: {error}")]
+    #[error("{path}: {error}{}", advice(.error.kind()))]
     File {
         /// Which.
         path: PathBuf,
@@ -112,17 +131,27 @@ impl SnapshotError {
             Self::Usage(_) => exit::USAGE,
             Self::Ledger(error) => error.exit_code(),
             Self::Damaged { .. } | Self::Signature { .. } | Self::Content { .. } => exit::FOUND,
-            Self::Incomplete { .. } => exit::NOTHING,
+            Self::Incomplete { .. } | Self::Empty { .. } => exit::NOTHING,
             Self::Released { .. } => exit::ARCHIVE,
             Self::Archive { .. } => exit::FORMAT,
             Self::Begin(error) => error.exit_code(),
+            Self::Scratch { error, .. } => error.exit_code(),
             Self::File { error, .. } => of_kind(error.kind()),
             Self::Disk(error) => match error.errno() {
                 Some(Errno::ACCESS | Errno::PERM) => exit::PERMISSION,
-                Some(Errno::NOSPC) => exit::NO_SPACE,
+                Some(Errno::NOSPC | Errno::DQUOT) => exit::NO_SPACE,
+                Some(Errno::ROFS) => exit::READ_ONLY,
                 _ if error.is_not_found() => exit::NOTHING,
                 _ => exit::UNREADABLE,
             },
+        }
+    }
+
+    /// What was refused in the directory that an audit works in.
+    pub(super) fn in_scratch(self, path: &std::path::Path) -> Self {
+        match self.exit_code() {
+            exit::NO_SPACE | exit::READ_ONLY => Self::Scratch { path: path.into(), error: Box::new(self) },
+            _ => self,
         }
     }
 
@@ -132,12 +161,21 @@ impl SnapshotError {
     }
 }
 
+fn advice(kind: io::ErrorKind) -> &'static str {
+    if kind == io::ErrorKind::ReadOnlyFilesystem {
+        "; name a place on a file system that can be written to"
+    } else {
+        ""
+    }
+}
+
 fn of_kind(kind: io::ErrorKind) -> u8 {
     let known = [
         (io::ErrorKind::NotFound, exit::NOTHING),
         (io::ErrorKind::PermissionDenied, exit::PERMISSION),
         (io::ErrorKind::StorageFull, exit::NO_SPACE),
         (io::ErrorKind::QuotaExceeded, exit::NO_SPACE),
+        (io::ErrorKind::ReadOnlyFilesystem, exit::READ_ONLY),
     ];
     known.into_iter().find(|(known, _)| *known == kind).map_or(exit::UNREADABLE, |(_, code)| code)
 }

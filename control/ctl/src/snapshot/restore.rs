@@ -7,9 +7,9 @@
 //! life (`engine::begin_incarnation`), the audit (`verify`).
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, OpenOptions, Permissions},
     io::{self, BufWriter, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -32,6 +32,9 @@ use super::{
     manifest::Manifest,
 };
 use crate::verify::{Report, files::Files, segments::Segments, verify};
+
+/// What the directories begin with that audits unpack into.
+const SCRATCH: &str = "macronode-snapshot-";
 
 /// What a snapshot is believed with.
 #[derive(Clone, Debug, Default)]
@@ -186,8 +189,9 @@ pub fn verify_snapshot(
     let trusted = trusted(params.key.as_deref())?;
     let scratch = params.scratch.clone().unwrap_or_else(std::env::temp_dir);
     let opened = Opened::open(&params.file, trusted.as_ref())?;
-    let home = hidden(&scratch, "macronode-snapshot-")?;
-    let (manifest, key) = unpack(opened, home.path())?;
+    clear(&scratch, SCRATCH)?;
+    let (home, _held) = held(&scratch, SCRATCH).map_err(|error| error.in_scratch(&scratch))?;
+    let (manifest, key) = unpack(opened, home.path()).map_err(|error| error.in_scratch(&scratch))?;
     let audit = verify(home.path(), progress)?;
     if audit.clean {
         same_end(&params.file, &manifest, &audit)?;
@@ -279,7 +283,8 @@ fn place(to: &Path) -> Result<(PathBuf, String), SnapshotError> {
     Ok((parent.into(), name.into()))
 }
 
-/// Removes what a kill left of earlier restores to this place: directories that nobody holds.
+/// Removes what a kill left of earlier restores to this place, or of audits in it: directories of ours
+/// that nobody holds.
 fn clear(parent: &Path, prefix: &str) -> Result<(), SnapshotError> {
     for entry in std::fs::read_dir(parent).map_err(SnapshotError::file(parent))? {
         let entry = entry.map_err(SnapshotError::file(parent))?;
@@ -288,6 +293,10 @@ fn clear(parent: &Path, prefix: &str) -> Result<(), SnapshotError> {
             continue;
         }
         let path = entry.path();
+        let owner = entry.metadata().map(|found| found.uid());
+        if owner.ok() != Some(rustix::process::geteuid().as_raw()) {
+            continue;
+        }
         // Gone by now: another restore has removed it.
         let Ok(directory) = File::open(&path) else { continue };
         if flock(&directory, FlockOperation::NonBlockingLockExclusive).is_ok() {
@@ -322,7 +331,9 @@ fn held(parent: &Path, prefix: &str) -> Result<(TempDir, File), SnapshotError> {
 
 /// A directory of 0700 that is removed when it is not given a name.
 fn hidden(parent: &Path, prefix: &str) -> Result<TempDir, SnapshotError> {
-    tempfile::Builder::new().prefix(prefix).tempdir_in(parent).map_err(SnapshotError::file(parent))
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(prefix).permissions(Permissions::from_mode(0o700));
+    builder.tempdir_in(parent).map_err(SnapshotError::file(parent))
 }
 
 /// Unpacks into `home/ledger`, each file durable.
@@ -394,8 +405,7 @@ struct Mark {
 /// Cuts the journal after the last frame that the point takes, and writes a slot that says so.
 fn cut(root: &Path, point: Option<Point>, manifest: &Manifest) -> Result<Mark, SnapshotError> {
     let files = Files::read(root)?;
-    let mark = find(&files, point)?
-        .ok_or_else(|| SnapshotError::Usage("--to: nothing of the ledger is as old as that".into()))?;
+    let mark = find(&files, point)?;
     if mark.frame == manifest.frame {
         return Ok(mark);
     }
@@ -433,7 +443,7 @@ fn overwrite(path: &Path, bytes: &[u8]) -> Result<(), SnapshotError> {
 }
 
 /// The last frame that the point takes. Frames are in the order of their entries and times.
-fn find(files: &Files, point: Option<Point>) -> Result<Option<Mark>, SnapshotError> {
+fn find(files: &Files, point: Option<Point>) -> Result<Mark, SnapshotError> {
     let Superblock { geometry, ledger, incarnation, epoch, .. } = files.superblock;
     let key: &FrameKey = &files.key;
     let slot = files.slot.as_ref();
@@ -442,7 +452,7 @@ fn find(files: &Files, point: Option<Point>) -> Result<Option<Mark>, SnapshotErr
     let input = Input { geometry, ledger, incarnation, epoch, key, slot, checkpoint, checkpoint_frame_max };
     let mut source = Segments::open(&files.root.join(journal::SEGMENT_DIR))?;
     let mut buffer = vec![0; recovery_buffer_bytes(geometry)];
-    let mut found = None;
+    let (mut found, mut refused) = (None, None);
     let walked = recover(&input, &mut source, &mut buffer, |frame| {
         let header = &frame.header;
         let position = header.position;
@@ -467,15 +477,26 @@ fn find(files: &Files, point: Option<Point>) -> Result<Option<Mark>, SnapshotErr
             },
         };
         if point.is_some_and(|point| !point.takes(&mark)) {
+            refused = Some(mark);
             return Err(());
         }
         found = Some(mark);
         Ok(())
     });
     match walked {
-        Ok(_) | Err(RecoveryError::Replay { .. }) => Ok(found),
+        Ok(_) | Err(RecoveryError::Replay { .. }) => found.ok_or_else(|| before_all(refused.as_ref())),
         Err(error) => Err(SnapshotError::Damaged { at: error.to_string() }),
     }
+}
+
+/// The point lies before the end of the first frame.
+fn before_all(first: Option<&Mark>) -> SnapshotError {
+    let first = first.map_or_else(String::new, |first| {
+        format!(": the first ends with entry {}, of {}", first.through, first.at.rfc3339())
+    });
+    SnapshotError::Usage(format!(
+        "--to: a restore ends where a frame ends, and none ends that early{first}; name that or a later one"
+    ))
 }
 
 fn new_life(params: &RestoreParams, manifest: &Manifest) -> Result<NewLife, SnapshotError> {

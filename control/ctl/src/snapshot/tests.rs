@@ -135,6 +135,7 @@ fn a_restore_ends_at_every_frame_boundary() {
             // The first frame has more than one entry.
             Err(error) => {
                 assert!(sizes.is_empty() && error.exit_code() == 2, "{error}");
+                assert!(error.to_string().contains("the first ends with entry 3,"), "{error}");
                 continue;
             }
         };
@@ -271,6 +272,47 @@ fn what_a_kill_left_of_a_restore_is_cleared_by_the_next_one_to_that_place() {
     fs::remove_dir_all(home.join("here")).unwrap();
     snapshot.restore("here", |_| {}).unwrap();
     assert!(!running.exists());
+}
+
+#[test]
+fn what_a_kill_left_of_an_audit_is_cleared_by_the_next_one() {
+    use std::os::unix::fs::PermissionsExt;
+    let snapshot = snapshot(2);
+    let scratch = snapshot.home.path().join("scratch");
+    let left = ["macronode-snapshot-a1B2c3", "macronode-snapshot-d4E5f6"].map(|name| scratch.join(name));
+    left.iter().for_each(|left| fs::create_dir_all(left.join("ledger")).unwrap());
+    let held = fs::File::open(&left[1]).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let params = VerifyParams { file: snapshot.file.clone(), key: None, scratch: Some(scratch.clone()) };
+    let mut modes = Vec::new();
+    let report = verify_snapshot(&params, &mut |_, _| {
+        modes.extend(fs::read_dir(&scratch).unwrap().map(|entry| {
+            let entry = entry.unwrap();
+            (entry.path(), entry.metadata().unwrap().permissions().mode() & 0o777)
+        }));
+    });
+    assert!(report.unwrap().audit.clean);
+    modes.retain(|(path, _)| *path != left[1]);
+    assert!(!modes.is_empty() && modes.iter().all(|(_, mode)| *mode == 0o700), "{modes:?}");
+    assert!(!left[0].exists() && left[1].exists(), "nobody holds the one, the other is held");
+    assert_eq!(fs::read_dir(&scratch).unwrap().count(), 1);
+}
+
+#[test]
+fn an_empty_ledger_and_a_refusing_file_system_have_words_of_their_own() {
+    let (world, home) = (World::new(), tempfile::tempdir().unwrap());
+    world.stop(world.start());
+    let (data_dir, out) = (world.directory(), home.path().join("snap.tar.zst"));
+    let empty = create(&CreateParams { data_dir, keys: Some(keys(home.path())), out, mib_per_s: None });
+    let empty = empty.unwrap_err();
+    assert_eq!(empty.exit_code(), 66, "{empty}");
+    assert!(empty.to_string().contains("no entry yet"), "{empty}");
+    let refused = |errno: disk::Errno| SnapshotError::file(Path::new("/mnt/snap"))(errno.into());
+    assert_eq!(refused(disk::Errno::ROFS).exit_code(), 88);
+    assert!(refused(disk::Errno::ROFS).to_string().contains("can be written to"));
+    let full = refused(disk::Errno::NOSPC).in_scratch(Path::new("/tmp"));
+    assert_eq!(full.exit_code(), 87);
+    assert!(full.to_string().contains("/tmp: make room") && full.to_string().contains("TMPDIR"), "{full}");
 }
 
 #[test]

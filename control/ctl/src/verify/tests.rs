@@ -196,3 +196,23 @@ fn a_lost_slot_and_a_lost_segment_are_findings() {
     fs::remove_file(first).unwrap();
     assert_eq!((verified(&world).clean, verified(&world).checked.frames), (false, 0));
 }
+
+#[test]
+fn a_pipe_in_a_files_place_keeps_neither_the_audit_nor_a_start_waiting() {
+    let world = World::new();
+    world.life(2);
+    for name in ["superblock", "slot"] {
+        let (path, aside) = (world.directory().join(name), world.beside("aside"));
+        fs::rename(&path, &aside).unwrap();
+        let (pipe, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR);
+        rustix::fs::mknodat(rustix::fs::CWD, &path, pipe, mode, 0).unwrap();
+        let refused = verify(&world.directory(), &mut |_, _| {}).unwrap_err();
+        assert_eq!(refused.exit_code(), 91, "{refused}");
+        assert!(refused.to_string().contains("no ordinary file"), "{refused}");
+        let refused = world.try_start().map(drop).unwrap_err();
+        assert_eq!(refused.exit_code(), 91, "{refused}");
+        assert!(refused.to_string().contains("no ordinary file"), "{refused}");
+        fs::rename(&aside, &path).unwrap();
+    }
+    assert!(verify(&world.directory(), &mut |_, _| {}).unwrap().clean);
+}

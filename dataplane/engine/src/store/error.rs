@@ -194,7 +194,8 @@ impl From<DiskError> for OpenError {
             | DiskError::Kernel { .. }
             | DiskError::ShortWrite { .. }
             | DiskError::ShortRead { .. }
-            | DiskError::TooLarge { .. } => Self::Disk(error),
+            | DiskError::TooLarge { .. }
+            | DiskError::NotOrdinary { .. } => Self::Disk(error),
             // The enum may grow; what is new is told in its own words.
             _ => Self::Disk(error),
         }
