@@ -113,12 +113,18 @@ async fn other_keys_and_other_settings_are_refused_by_name() {
     let data = template.copy("another superblock");
     fs::copy(stranger.join("ledger/superblock"), data.join("ledger/superblock")).expect("copied");
     must_refuse("frame key", command(&data, &SETTINGS), 95, &["frame key", "superblock"]).await;
+    let data = template.copy("another slot");
+    fs::copy(stranger.join("ledger/slot"), data.join("ledger/slot")).expect("copied");
+    must_refuse("slot", command(&data, &SETTINGS), 95, &["one of the two", "own slot"]).await;
+    fs::copy(stranger.join("ledger/superblock"), data.join("ledger/superblock")).expect("copied");
+    must_refuse("both", command(&data, &SETTINGS), 94, &["checkpoint.key", "superblock and slot"]).await;
 
     let data = template.copy("another checkpoint key");
     fs::copy(stranger.join("keys/checkpoint.key"), data.join("keys/checkpoint.key")).expect("copied");
     must_refuse("checkpoint key", command(&data, &SETTINGS), 94, &["checkpoint.key", "ledger.origin"]).await;
     fs::remove_file(data.join("keys/checkpoint.key")).expect("it is ours");
-    must_refuse("no checkpoint key", command(&data, &SETTINGS), 94, &["checkpoint.key"]).await;
+    must_refuse("no checkpoint key", command(&data, &SETTINGS), 94, &["checkpoint.key", "cp -a"]).await;
+    assert!(!data.join("keys/checkpoint.key").exists(), "another key was made");
 
     let data = template.copy("settings");
     let made = engine::wall();

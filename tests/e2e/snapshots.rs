@@ -99,7 +99,7 @@ async fn a_restore_to_a_time_begins_a_life_that_has_all_of_before() {
     assert_eq!((code, &restored["incarnation"]), (0, &2.into()), "{said}{restored:#}");
     let last = restored["kept"].as_u64().expect("a number");
     assert!(kept["seq"].as_u64() <= Some(last) && Some(last) < dropped["seq"].as_u64(), "{restored:#}");
-    let keys = Command::new("cp").arg("-a").arg(data.join("keys")).arg(restored_dir.join("keys")).status();
+    let keys = Command::new("cp").arg("-a").arg(data.join("keys/.")).arg(restored_dir.join("keys/")).status();
     assert!(keys.expect("cp is there").success());
 
     let mut node = RunningNode::start_with(&restored_dir, &[SMALL]).await;

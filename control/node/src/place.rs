@@ -37,6 +37,14 @@ pub(crate) enum PlaceError {
         /// Something in it.
         name: String,
     },
+    /// There is a ledger, and not the key that its roots are signed with.
+    #[error(
+        "{keys}/{}: there is a ledger and not its key; nothing was made; bring the keys that it was run with: \
+         `cp -a OLD/keys/. {keys}/`, where OLD is the data directory of before, or their backup",
+        token::CHECKPOINT_KEY,
+        keys = .0.display()
+    )]
+    KeysGone(PathBuf),
     /// There was a ledger, and there is none.
     #[error(
         "{path}: there is no ledger, but keys/{} says that there was one; put the directory back from a \
@@ -52,6 +60,7 @@ impl PlaceError {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Disk(error) => error.exit_code(),
+            Self::KeysGone(_) => 94,
             Self::NotADirectory(_) | Self::Foreign { .. } | Self::LedgerGone(_) => 98,
         }
     }
@@ -76,8 +85,13 @@ pub(crate) fn check(data_dir: &Path, new_ledger: bool) -> Result<(), PlaceError>
         return Err(PlaceError::Foreign { path: data_dir.into(), name: stranger.name.clone() });
     }
     let ledger = data_dir.join("ledger");
+    let keys = data_dir.join("keys");
+    // Keys are made before a ledger is: another key would sign another log.
+    if is_ledger(&ledger) && !keys.join(token::CHECKPOINT_KEY).exists() {
+        return Err(PlaceError::KeysGone(keys));
+    }
     // Written when the first start has made a ledger, and not before.
-    let had_one = data_dir.join("keys").join(token::LOG_KEY).exists();
+    let had_one = keys.join(token::LOG_KEY).exists();
     // Segments without a superblock are the ledger's own to refuse.
     let has_segments = directory::list(&ledger.join("segments")).is_ok_and(|names| !names.is_empty());
     if !had_one || is_ledger(&ledger) || has_segments {
@@ -138,6 +152,11 @@ mod tests {
         assert!(matches!(check(&home, false), Err(PlaceError::LedgerGone(_))));
         fs::write(ledger.join("superblock"), "").unwrap();
         check(&home, false).unwrap();
+        fs::remove_dir_all(&keys).unwrap();
+        let refused = check(&home, true).unwrap_err();
+        assert_eq!(refused.exit_code(), 94);
+        assert!(refused.to_string().contains(&format!("cp -a OLD/keys/. {}/`", keys.display())), "{refused}");
+        assert!(!keys.exists(), "nothing is made");
         fs::remove_dir_all(home).unwrap();
     }
 }

@@ -52,7 +52,7 @@ fn start(build: &Build, params: &Params, new_ledger: bool) -> Result<bool, Start
     private_dir(&params.data_dir.join("ledger"))?;
     let keys = Keys::open(&params.data_dir.join("keys"))?;
     let keyring = token::keyring(&keys)?;
-    let seed = keys.secret("checkpoint.key")?;
+    let seed = keys.secret(token::CHECKPOINT_KEY)?;
     let signer = ledger::NoteSigner::new(&params.ledger.origin, &seed)?;
     let registries = Registries::default();
     let telemetry = LedgerTelemetry::register(&registries.ledger)?;

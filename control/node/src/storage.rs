@@ -55,13 +55,18 @@ pub(crate) fn opened(report: &LedgerReport, params: &StorageParams) -> Storage {
         registered_buffers,
     };
     tracing::info!(
-        report = ?report,
-        "ledger opened io={} commit={} direct={} created={} replayed_frames={}",
+        "ledger opened io={} commit={} direct={} pinned={} created={} epoch={} checkpoint_frame={} \
+         replayed_frames={} replayed_bytes={} log={}",
         storage.io,
         storage.commit,
         storage.direct,
+        report.pinned,
         store.created,
-        store.frames
+        store.epoch.0,
+        store.checkpoint,
+        store.frames,
+        store.bytes,
+        report.log_key
     );
     storage
 }

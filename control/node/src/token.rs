@@ -12,6 +12,8 @@ pub(crate) const TOKEN: &str = "dev.token";
 
 /// The file of the key that checks the log's signatures.
 pub(crate) const LOG_KEY: &str = "log.vkey";
+/// What the log is signed with.
+pub(crate) const CHECKPOINT_KEY: &str = "checkpoint.key";
 
 /// Writes the log's verifier key for those who check receipts offline, if it is not there already. One
 /// of an earlier incarnation is put aside under its id: receipts of that life are checked with it.

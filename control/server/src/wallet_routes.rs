@@ -139,7 +139,7 @@ async fn balance(
     require(&capability, Action::WalletRead, &name)?;
     if let Some(at) = moment {
         let then = parts.reader().account_at(name, asset, at).await?.ok_or_else(no_account)?;
-        return Ok(json_text(BalanceAnswer::of_past(name, &then, parts.clock.now()).to_json()));
+        return Ok(json_text(BalanceAnswer::of_past(name, &then).to_json()));
     }
     let state = parts.reader().account(name, asset).await?.ok_or_else(no_account)?;
     Ok(json_text(BalanceAnswer::new(name, &state, parts.clock.now()).to_json()))

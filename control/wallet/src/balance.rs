@@ -33,8 +33,9 @@ pub struct BalanceAnswer {
     pub as_of: Timestamp,
     /// The durable `Seq` of the view.
     pub as_of_seq: u64,
-    /// How long ago that was, in milliseconds.
-    pub stale_ms: u64,
+    /// How long ago that was, in milliseconds; of the past it says nothing and is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stale_ms: Option<u64>,
 }
 
 impl BalanceAnswer {
@@ -54,7 +55,7 @@ impl BalanceAnswer {
             account_seq: state.account_seq,
             as_of: state.as_of,
             as_of_seq: state.as_of_seq.0,
-            stale_ms: now.since(state.as_of).as_millis(),
+            stale_ms: Some(now.since(state.as_of).as_millis()),
         }
     }
 
@@ -63,7 +64,7 @@ impl BalanceAnswer {
     /// # Panics
     /// If the state is another account's.
     #[must_use]
-    pub fn of_past(account: AccountName, then: &AccountThen, now: Timestamp) -> Self {
+    pub fn of_past(account: AccountName, then: &AccountThen) -> Self {
         assert_eq!(account.id(), then.account, "the state is of the account that was asked for");
         Self {
             account,
@@ -74,7 +75,7 @@ impl BalanceAnswer {
             account_seq: then.account_seq,
             as_of: then.as_of,
             as_of_seq: then.as_of_seq.0,
-            stale_ms: now.since(then.as_of).as_millis(),
+            stale_ms: None,
         }
     }
 
@@ -151,6 +152,6 @@ mod tests {
             r#"{"account":"acc_src","account_seq":12,"nonce_last":42,"nonce_next":43}"#
         );
         let earlier = BalanceAnswer::new(account, &state, Timestamp(0));
-        assert_eq!(earlier.stale_ms, 0, "ledger time may run ahead of the wall clock");
+        assert_eq!(earlier.stale_ms, Some(0), "ledger time may run ahead of the wall clock");
     }
 }

@@ -222,7 +222,7 @@ impl Code {
             Self::Quota => "A quota is used up",
             Self::Busy => "A queue is full",
             Self::Overloaded => "Too many requests are in flight",
-            Self::Degraded => "Writes are not taken at present",
+            Self::Degraded => "A part that this needs is not ready",
             Self::UpstreamUnavailable => "The ledger cannot be reached",
             Self::SafeMode => "The ledger is in safe mode",
             Self::Internal => "A defect of the service",

@@ -14,15 +14,15 @@ use std::{
 
 use disk::{AlignedBuf, Backend, BufferPool, Completion, DiskError, FileId, Token};
 use journal::{
-    Effect, Effects, Event, FrameKey, FrameNumber, IMAGE_BYTES, ImageCopy, Member, Position, SegmentNumber,
-    Slot, WriteFailure,
+    Effect, Effects, Event, FrameKey, FrameNumber, IMAGE_BYTES, ImageCopy, Member, Poison, Position,
+    SegmentNumber, Slot, WriteFailure,
 };
 use ledger::Hash;
 use model::{Instant, Nanos, Reason, Seq, Timestamp, limits::FRAME_ENTRIES_MAX};
 
 use crate::{
     bell::Bell,
-    clock,
+    clock, commit_error,
     feed::{FEED, FedFrame, FeedLine, News},
     intake::{Intake, LaneId, frame_bytes},
     ledger_time::LedgerTime,
@@ -382,7 +382,13 @@ impl CommitLoop {
                 }
                 Effect::WantIdleFrame => want_idle = true,
                 Effect::Declined(declined) => unreachable!("may_begin was asked first: {declined:?}"),
-                Effect::Poisoned(poison) => self.poison(&format!("{poison:?}")),
+                Effect::Poisoned(poison) => {
+                    let position = match poison {
+                        Poison::Frame { frame, .. } => self.position_of(frame),
+                        _ => None,
+                    };
+                    self.poison(&commit_error::words(&poison, position));
+                }
                 Effect::Stopped { clean } => self.run.stopped = Some(clean),
             }
         }
@@ -520,6 +526,10 @@ impl CommitLoop {
     fn backend_is_quiet(&self) -> bool {
         // The doorbell's watch is always in flight.
         self.backend.in_flight() <= 1
+    }
+
+    fn position_of(&self, frame: FrameNumber) -> Option<Position> {
+        self.run.flying.iter().find(|flying| flying.frame == frame).map(|flying| flying.position)
     }
 
     /// The ring itself refuses: no write can be trusted to complete any more.

@@ -8,6 +8,7 @@
 mod bell;
 mod checkpointer;
 mod clock;
+mod commit_error;
 mod commit_loop;
 mod derived;
 mod fatal;

@@ -71,10 +71,10 @@ impl DirectoryLock {
 /// What the holder wrote. It may be writing right now, so this is a hint for people.
 fn note(file: &File) -> String {
     let mut bytes = Vec::new();
-    match file.take(HOLDER_BYTES_MAX).read_to_end(&mut bytes) {
-        Ok(_) => String::from_utf8_lossy(&bytes).trim().to_owned(),
-        Err(_) => String::new(),
-    }
+    // It may not have written yet, and a disk without room has no note.
+    let read = file.take(HOLDER_BYTES_MAX).read_to_end(&mut bytes).ok();
+    let words = read.map(|_| String::from_utf8_lossy(&bytes).trim().to_owned());
+    words.filter(|words| !words.is_empty()).unwrap_or_else(|| "another process".to_owned())
 }
 
 #[cfg(test)]
@@ -91,6 +91,9 @@ mod tests {
         drop(first);
         let _second = DirectoryLock::acquire(&path, "pid 18").unwrap();
         let refused = DirectoryLock::acquire(&path, "pid 19").expect_err("it is held");
-        assert_eq!(refused, DiskError::Locked { path, holder: "pid 18".into() });
+        assert_eq!(refused, DiskError::Locked { path: path.clone(), holder: "pid 18".into() });
+        std::fs::write(&path, "").unwrap();
+        let refused = DirectoryLock::acquire(&path, "pid 20").expect_err("it is held");
+        assert_eq!(refused, DiskError::Locked { path, holder: "another process".into() });
     }
 }

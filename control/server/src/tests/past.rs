@@ -27,6 +27,7 @@ async fn a_balance_of_the_past_is_the_one_after_the_last_entry_at_or_before() {
         let seen = bed.get(&bed.wallet, &format!("/v1/balance?account=bob&at={at}")).await.json();
         assert_eq!((&seen["amount_minor"], &seen["account_seq"]), (&balance.into(), &account_seq.into()));
         assert_eq!(seen["as_of_seq"], at.min(bed.desk.size()), "{seen}");
+        assert_eq!(seen.get("stale_ms"), None, "{seen}");
     }
     let then = "/v1/balance?account=bob&at=2025-10-16T16:11:02Z";
     assert_eq!(bed.get(&bed.wallet, then).await.json()["amount_minor"], "321");
@@ -80,5 +81,6 @@ async fn while_the_history_is_behind_the_answer_is_to_come_again() {
         assert_eq!((seen.status, seen.code().as_str()), (503, "degraded"), "{path}");
         assert_eq!(seen.header("retry-after"), Some("1"), "{path}");
         assert_eq!(seen.json()["retryable"], true);
+        assert_eq!(seen.json()["title"], "A part that this needs is not ready");
     }
 }

@@ -156,7 +156,19 @@ impl Work {
             }
         }
         let lost = chain.remove(|run| lost.contains(&run.header.name));
-        for run in stale.iter().chain(&lost) {
+        // A run is written of durable frames only, so a journal that ends before it has lost some.
+        for run in &stale {
+            tracing::error!(
+                "{} ends with entry {}, and the journal with entry {}: entries that were durable are not there; \
+                 older files were put back, or the device lost what it had flushed; answers given out may be \
+                 missing here (docs/recovery.md, \"What the evidence does not cover\"); the run is removed",
+                run.path().display(),
+                run.last().0,
+                through.0
+            );
+            remove(run.path());
+        }
+        for run in &lost {
             tracing::warn!("{} does not fit the journal, it is made anew", run.path().display());
             remove(run.path());
         }

@@ -38,18 +38,20 @@ pub enum OpenError {
         error: ImageError,
     },
     /// The directory has segments and no superblock.
-    #[error("{path}: there are segments and no superblock; restore the superblock from a backup")]
+    #[error(
+        "{path}: there are segments and no superblock; put this ledger's own superblock back, or restore with `ron-ledgerctl snapshot restore`"
+    )]
     SuperblockMissing {
         /// The directory.
         path: PathBuf,
     },
     /// What was durable cannot be read.
-    #[error("the journal is damaged at segment:offset {}: frame {}, which begins with entry {}, is not there ({}), and {}; nothing was changed; restore the data directory from a backup", .0.at, .0.expected, .0.seq, .0.bad, .0.witness)]
+    #[error("the journal is damaged at segment:offset {}: frame {}, which begins with entry {}, is not there ({}), and {}; nothing was changed; restore with `ron-ledgerctl snapshot restore`, or bring segments that an archive has back with `ron-ledgerctl recall`; a copy of the directory, or of single files, that is put back makes two histories under one key", .0.at, .0.expected, .0.seq, .0.bad, .0.witness)]
     Rot(Rot),
-    /// The slot was written with another frame key than the superblock holds.
+    /// Slot and superblock are of two ledgers.
     #[error(
-        "{path}: the superblock's frame key is not the one that this journal was written with; nothing was \
-         changed; put the superblock of this data directory back"
+        "{path}: the slot beside it was not written with this superblock's frame key: one of the two is \
+         another ledger's; nothing was changed; put this ledger's own slot, or its own superblock, back"
     )]
     FrameKey {
         /// The superblock.
@@ -57,8 +59,10 @@ pub enum OpenError {
     },
     /// The log is to be signed under another name or key than before.
     #[error(
-        "the checkpoint key or ledger.origin is not the one that this ledger's roots were signed with; put \
-         keys/checkpoint.key back and set ledger.origin as it was, or nobody can check the receipts given out"
+        "the checkpoint key or ledger.origin is not the one that this ledger's roots were signed with; \
+         nothing was changed; put keys/checkpoint.key back and set ledger.origin as it was, or nobody can check \
+         the receipts given out; if those are right, superblock and slot are another ledger's: put this \
+         ledger's own back"
     )]
     LogKey,
     /// Segments that the journal needs are not there: they are lost, or only an archive has them.
