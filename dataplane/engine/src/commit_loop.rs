@@ -383,11 +383,7 @@ impl CommitLoop {
                 Effect::WantIdleFrame => want_idle = true,
                 Effect::Declined(declined) => unreachable!("may_begin was asked first: {declined:?}"),
                 Effect::Poisoned(poison) => {
-                    let position = match poison {
-                        Poison::Frame { frame, .. } => self.position_of(frame),
-                        _ => None,
-                    };
-                    self.poison(&commit_error::words(&poison, position));
+                    self.poison(&commit_error::words(&poison, self.position_of(&poison)));
                 }
                 Effect::Stopped { clean } => self.run.stopped = Some(clean),
             }
@@ -528,7 +524,8 @@ impl CommitLoop {
         self.backend.in_flight() <= 1
     }
 
-    fn position_of(&self, frame: FrameNumber) -> Option<Position> {
+    fn position_of(&self, poison: &Poison) -> Option<Position> {
+        let Poison::Frame { frame, .. } = *poison else { return None };
         self.run.flying.iter().find(|flying| flying.frame == frame).map(|flying| flying.position)
     }
 
