@@ -409,6 +409,7 @@ fn start(setting: &Setting, manner: Manner, observer: Box<dyn CommitObserver>) -
             accounts_max: 4 * setting.accounts,
             keys_max: setting.entries_max + 4 * setting.accounts,
             direct: Direct::Required,
+            mirror: None,
         },
         io: Io::Uring,
         commit: CommitMethod::Dsync,

@@ -20,7 +20,10 @@ use super::{
     line::Line,
     run_file::{RunFile, RunWriter},
 };
-use crate::{checkpointer::Recipe, store::Segments};
+use crate::{
+    checkpointer::Recipe,
+    store::{Copies, Segments},
+};
 
 /// How long after a failure it is tried again.
 const RETRY_AFTER: Nanos = Nanos::from_secs(1);
@@ -145,12 +148,12 @@ impl Work {
             }
             None => remove(path),
         })?;
-        let mut segments = self.segments()?;
+        let mut copies = self.copies()?;
         let through = self.line.through();
         let stale = chain.remove(|run| run.last() > through);
         let mut lost = Vec::new();
         for run in chain.runs() {
-            if !self.is_in_journal(&mut segments, run)? {
+            if !self.is_in_journal(&mut copies, run)? {
                 lost.push(run.header.name);
             }
         }
@@ -164,9 +167,22 @@ impl Work {
         Ok(())
     }
 
-    /// Whether the frame that the run ends with lies in the journal; a segment that is not there any
+    /// Whether a copy of the journal holds the frame that the run ends with.
+    fn is_in_journal(&self, copies: &mut [Segments], run: &RunFile) -> Result<bool, DiskError> {
+        let mut found = Ok(false);
+        for segments in copies {
+            match self.is_in_copy(segments, run) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(error) => found = Err(error),
+            }
+        }
+        found
+    }
+
+    /// Whether the frame that the run ends with lies in this copy; a segment that is not there any
     /// more cannot say otherwise.
-    fn is_in_journal(&self, segments: &mut Segments, run: &RunFile) -> Result<bool, DiskError> {
+    fn is_in_copy(&self, segments: &mut Segments, run: &RunFile) -> Result<bool, DiskError> {
         let (end, geometry) = (&run.header.end, self.recipe.superblock.geometry);
         let mut stride = vec![0; geometry.stride_len().max(disk::ALIGNMENT_BYTES)];
         if end
@@ -188,8 +204,10 @@ impl Work {
         }))
     }
 
-    fn segments(&self) -> Result<Segments, DiskError> {
-        Segments::open(&self.recipe.places.segments(), self.recipe.params.direct)
+    /// Each copy of the journal by itself.
+    fn copies(&self) -> Result<Vec<Segments>, DiskError> {
+        let Recipe { copies, params, .. } = &self.recipe;
+        copies.iter().map(|copy| Segments::open(&copy.segments(), params.direct)).collect()
     }
 
     fn step(&mut self) -> Result<Step, HistorianError> {
@@ -268,7 +286,7 @@ impl Work {
 
     /// Reads the entries of the hole from the journal and writes them as runs.
     fn fill(&mut self, hole: &Hole) -> Result<(), HistorianError> {
-        let Recipe { superblock, key, .. } = self.recipe.clone();
+        let Recipe { superblock, key, copies, params, .. } = self.recipe.clone();
         let checkpoint = hole.after.map(|(through, end)| Checkpoint {
             ledger: superblock.ledger,
             incarnation: end.incarnation,
@@ -290,7 +308,7 @@ impl Work {
             checkpoint: checkpoint.as_ref(),
             checkpoint_frame_max: FrameNumber::ZERO,
         };
-        let mut segments = self.segments()?;
+        let mut segments = Copies::open(&copies, &superblock, &key, params.direct)?;
         let bytes = recovery_buffer_bytes(superblock.geometry).next_multiple_of(disk::ALIGNMENT_BYTES);
         let mut buffer = AlignedBuf::new(bytes);
         let mut misfit = false;

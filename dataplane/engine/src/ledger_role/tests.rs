@@ -48,6 +48,7 @@ pub(crate) fn params(directory: &Path, io: Io) -> LedgerParams {
         accounts_max: 10_000,
         keys_max: 100_000,
         direct: Direct::Preferred,
+        mirror: None,
     };
     LedgerParams {
         store,

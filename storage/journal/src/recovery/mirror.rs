@@ -1,7 +1,8 @@
 //! `Mirrored`: two copies of a journal read as one.
 //!
-//! Holds: a frame that is whole on either copy is given out whole; what is whole on neither is given
-//! out as it lies, headers first, so that no witness is hidden. What one copy lacks of a frame that
+//! Holds: a frame that is whole on either copy is given out whole; one that is whole on neither is given
+//! out as it lies on one of them, and never put together from both: then neither would have it when the
+//! other is lost. Where a copy shows a header, the header is given out, so that no witness is hidden. What one copy lacks of a frame that
 //! the other has is kept in a list, to be put right after the verdict. Leaves to others: the verdict
 //! (`recover`), the writing.
 
@@ -42,8 +43,12 @@ pub struct Expected {
 #[derive(Clone, Copy, Debug)]
 struct Chosen {
     member: Member,
-    /// The byte after the last, in the segment being read.
+    /// The first byte, in the segment being read.
+    from: u64,
+    /// The byte after the last.
     to: u64,
+    /// Whether it is a whole frame.
+    is_whole: bool,
 }
 
 /// Two copies as one source.
@@ -152,8 +157,16 @@ impl<A: SegmentSource, B: SegmentSource> Mirrored<A, B> {
         while index * stride < first.len() {
             let from = index * stride;
             let place = Position { offset: at.offset + from as u64, ..at };
-            if let Some(chosen) = self.chosen.filter(|chosen| chosen.to > place.offset) {
-                let to = distance(at.offset, chosen.to.min(end));
+            if let Some(chosen) = self.chosen.filter(|chosen| chosen.to > place.offset)
+                && !self.is_cut_short(
+                    chosen,
+                    place,
+                    [&first[from..from + stride], &second[from..from + stride]],
+                )
+                && (chosen.is_whole || had.iter().any(|had| had.has(index)))
+            {
+                let to =
+                    if chosen.is_whole { distance(at.offset, chosen.to.min(end)) } else { from + stride };
                 if chosen.member == Member::Second {
                     first[from..to].copy_from_slice(&second[from..to]);
                 }
@@ -178,14 +191,22 @@ impl<A: SegmentSource, B: SegmentSource> Mirrored<A, B> {
         Ok(())
     }
 
-    /// The frame that begins at `place` and is whole on a copy, and which copy that is; what the other
-    /// lacks of it is noted. The bytes may go on after the frame, or end before it does.
+    /// Whether a frame that is whole on neither copy ends here, because the other copy shows a header.
+    fn is_cut_short(&self, chosen: Chosen, place: Position, copies: [&[u8]; 2]) -> bool {
+        let other = copies[chosen.member.other().index()];
+        !chosen.is_whole && place.offset > chosen.from && self.header(place, other).is_some()
+    }
+
+    /// The frame that begins at `place`, and the copy that it is taken from; what the other copy lacks
+    /// of a whole one is noted. The bytes may go on after the frame, or end before it does.
     fn frame(&mut self, place: Position, one: Option<&[u8]>, other: Option<&[u8]>) -> Option<Chosen> {
         let copies = [one, other];
         let headers = copies.map(|bytes| bytes.and_then(|bytes| self.header(place, bytes)));
         let longest = headers.iter().flatten().map(|parsed| parsed.frame_bytes).max()?;
-        let chosen =
-            |member, parsed: &ParsedHeader| Chosen { member, to: place.offset + parsed.frame_bytes as u64 };
+        let chosen = |member, parsed: &ParsedHeader| {
+            let (from, to) = (place.offset, place.offset + parsed.frame_bytes as u64);
+            Chosen { member, from, to, is_whole: true }
+        };
         if let ([Some(one), Some(other)], [Some(parsed), _]) = (copies, &headers)
             && one.len() >= longest
             && one[..longest] == other[..longest]
@@ -203,7 +224,11 @@ impl<A: SegmentSource, B: SegmentSource> Mirrored<A, B> {
             whole[member.index()] = is_whole.then_some(parsed);
         }
         let member = match whole {
-            [None, None] => return None,
+            [None, None] => {
+                let first = headers[0].map(|parsed| chosen(Member::First, &parsed));
+                let second = headers[1].map(|parsed| chosen(Member::Second, &parsed));
+                return first.or(second).map(|torn| Chosen { is_whole: false, ..torn });
+            }
             [Some(_), None] => Member::First,
             [None, Some(_)] => Member::Second,
             // Of two frames that were both written for this place the later one is the journal's.

@@ -107,6 +107,20 @@ fn each_copy_lends_what_the_other_lacks() {
 }
 
 #[test]
+fn a_frame_is_never_put_together_from_two_that_are_torn() {
+    let whole = journal();
+    let strides = whole.clone().frame(6).len() / STRIDE;
+    for (one, other) in (0..strides).flat_map(|one| (0..strides).map(move |other| (one, other))) {
+        let (mut first, mut second) = (whole.clone(), whole.clone());
+        damage(&mut first, 6, one, 0);
+        damage(&mut second, 6, other, 0);
+        [&mut first, &mut second].into_iter().for_each(forget);
+        let (recovered, repairs) = recover_both(&first, &second);
+        assert_eq!((recovered.last.frame, repairs.len()), (FrameNumber(5), 0), "strides {one}, {other}");
+    }
+}
+
+#[test]
 fn what_is_bad_on_both_is_judged_as_one_journal_is() {
     let whole = journal();
     for frame in 1..=7 {
