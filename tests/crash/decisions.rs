@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use journal::{
-    Checkpoint, FrameHash, FrameNumber, IMAGE_BYTES, ImageCopy, SegmentNumber, Slot, Tail, Witness,
+    Checkpoint, FrameHash, FrameNumber, IMAGE_BYTES, ImageCopy, SegmentNumber, Slot, Superblock, Tail,
+    Witness,
 };
-use model::Seq;
+use model::{Incarnation, Seq};
 use tests::{
     damage::Damage,
     disk::{BLOCK_BYTES, Disk, FileName},
@@ -43,6 +44,7 @@ fn word(tail: &Tail) -> String {
                 Witness::SlotLost => "SlotLost",
                 Witness::SegmentLost(_) => "SegmentLost",
                 Witness::SlotContradicts => "SlotContradicts",
+                Witness::Superblock(_) => "Superblock",
             };
             format!("rot, `{witness}`")
         }
@@ -115,6 +117,15 @@ fn verdict(row: &str, rest: &Rest) -> String {
             assert_eq!(by_hash, by_root);
             by_hash
         }
+        "2a" => {
+            let mut disk = rest.disk.clone();
+            let begun = store::superblock(&disk).expect("it is whole");
+            let begun = Superblock { incarnation: Incarnation(2), ..begun };
+            ImageCopy::BOTH
+                .into_iter()
+                .for_each(|copy| store::write_superblock(&mut disk, &begun, copy, true));
+            tail(&disk)
+        }
         "3" => tail(&damaged(rest, covered, Damage::Torn)),
         "4" => {
             let disk = damaged(rest, last, Damage::Torn);
@@ -178,7 +189,7 @@ fn error(outcome: Result<(), Violation>) -> String {
 fn every_row_of_the_decision_table_is_what_recovery_decides() {
     let rest = Rest::new();
     let mut page = page();
-    assert_eq!(page.len(), 13, "nine verdicts and four errors: {page:?}");
+    assert_eq!(page.len(), 14, "ten verdicts and four errors: {page:?}");
     // A read that fails and a frame of a newer format need another device and another build:
     // `journal::recovery::tests::what_cannot_be_read_or_is_too_new_stops_recovery`.
     for (row, error) in [("a", "`Read`"), ("b", "`Format`")] {

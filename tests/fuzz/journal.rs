@@ -7,8 +7,8 @@ use journal::{
     HEADER_BYTES, HashKind, IMAGE_BYTES, Position, SegmentNumber, Slot, Superblock, open, seal,
 };
 use model::{
-    AccountId, Amount, Asset, Balance, BatchView, BatchWriter, Epoch, Ext, Head, Incarnation, Kind, LedgerId,
-    Posting, Reason, RecordRef, Seq, Side, Slice, Text, Timestamp,
+    AccountId, Amount, Asset, Balance, BatchView, BatchWriter, Beginning, Cause, Epoch, Ext, Head,
+    Incarnation, Kind, LedgerId, Parent, Posting, Reason, RecordRef, Seq, Side, Slice, Text, Timestamp,
 };
 
 use super::harness::Target;
@@ -101,9 +101,22 @@ fn batch() -> Vec<u8> {
     writer.push_posting(&posting(2, Some(ext)));
     writer.push_posting(&refused(3));
     writer.push_slice(&mut slice(4), b"the body of a slice");
+    writer.push_beginning(&beginning(5));
     let mut bytes = vec![0; writer.payload_len()];
     writer.finish(&mut bytes);
     bytes
+}
+
+fn beginning(seq: u64) -> Beginning {
+    let kind = Kind::Incarnation;
+    Beginning {
+        head: Head { seq: Seq(seq), kind, op: kind, ..posting(seq, None).head },
+        incarnation: Incarnation(2),
+        life: [5; 8],
+        parent: Parent { incarnation: Incarnation(1), size: seq + 7, root: [6; 32] },
+        cause: Cause::Restore,
+        reason: Text::new("a disk was lost").unwrap(),
+    }
 }
 
 fn records(bytes: &[u8]) -> Result<Vec<RecordRef<'_>>, model::BatchError> {
@@ -147,7 +160,7 @@ fn frames() {
     let target = Target {
         name: "journal_frame",
         times: 10,
-        seeds: vec![frame(&batch(), 4), frame(&[], 0), frame(&[1; 5000], 1)],
+        seeds: vec![frame(&batch(), 5), frame(&[], 0), frame(&[1; 5000], 1)],
         repair: Some(&repair),
         fixed: 0,
         factor: 0,
@@ -193,6 +206,7 @@ fn record_batches() {
                 match record {
                     RecordRef::Posting(posting) => writer.push_posting(posting),
                     RecordRef::Slice(slice, body) => writer.push_slice(&mut slice.clone(), body),
+                    RecordRef::Beginning(beginning) => writer.push_beginning(beginning),
                 }
             }
             let mut again = vec![0; writer.payload_len()];
@@ -200,6 +214,9 @@ fn record_batches() {
             for (first, second) in first.iter().zip(records(&again).unwrap()) {
                 match (first, second) {
                     (RecordRef::Posting(first), RecordRef::Posting(second)) => assert_eq!(*first, second),
+                    (RecordRef::Beginning(first), RecordRef::Beginning(second)) => {
+                        assert_eq!(*first, second);
+                    }
                     (RecordRef::Slice(first, body), RecordRef::Slice(second, same)) => {
                         // Bodies are packed anew; everything else stays.
                         assert_eq!(Slice { body_at: second.body_at, ..*first }, second);

@@ -95,7 +95,8 @@ impl Action {
             | Kind::Open
             | Kind::Flag
             | Kind::Refused
-            | Kind::Horizon => None,
+            | Kind::Horizon
+            | Kind::Incarnation => None,
         }
     }
 }

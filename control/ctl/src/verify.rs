@@ -20,16 +20,17 @@ use journal::{
     recovery_buffer_bytes,
 };
 use ledger::HashKind;
-use model::Seq;
+use model::{Incarnation, Seq};
 
 pub use beyond::Beyond;
 pub use error::VerifyError;
 use examiner::Examiner;
-use files::Files;
+pub(crate) use files::Files;
 pub use finding::Finding;
 pub use holder::Holder;
+pub(crate) use holder::of as holder_of;
 pub use report::{AssetFacts, Checked, LedgerFacts, Report, TailReport};
-use segments::Segments;
+pub(crate) use segments::Segments;
 
 /// What a clean verdict does not vouch for.
 const NOT_CHECKED: [&str; 7] = [
@@ -120,7 +121,7 @@ impl Reading<'_> {
             key,
             slot: slot.as_ref(),
             checkpoint: start.as_ref(),
-            checkpoint_frame_max: checkpoints.first().map_or(FrameNumber::ZERO, |file| file.header.frame),
+            checkpoint_frame_max: known_frame(checkpoints, superblock.incarnation),
         };
         let mut segments = self.open()?;
         let mut buffer = vec![0; recovery_buffer_bytes(superblock.geometry)];
@@ -143,6 +144,12 @@ impl Reading<'_> {
         self.segments = segments.segments().len() as u64;
         self.direct &= segments.is_direct;
     }
+}
+
+/// The highest frame that a checkpoint of this life, or of a later one, names.
+fn known_frame(checkpoints: &[files::CheckpointFile], incarnation: Incarnation) -> FrameNumber {
+    let frames = checkpoints.iter().map(|file| &file.header).filter(|named| named.incarnation >= incarnation);
+    frames.map(|named| named.frame).max().unwrap_or(FrameNumber::ZERO)
 }
 
 fn no_verdict(
@@ -184,6 +191,9 @@ fn witness(witness: &Witness) -> String {
         }
         Witness::SegmentLost(segment) => {
             format!("the frontier slot, which announced segment {segment}, now gone,")
+        }
+        Witness::Superblock(incarnation) => {
+            format!("the superblock, whose incarnation {} begins with it,", incarnation.0)
         }
         Witness::SlotContradicts => {
             "the frontier slot, which names another frame or root in its place,".into()
@@ -260,9 +270,6 @@ fn finish(
         findings: examiner.findings,
     })
 }
-
-#[cfg(test)]
-pub(crate) use holder::of as holder_of;
 
 #[cfg(test)]
 mod tests;

@@ -47,8 +47,6 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     let keyring = token::keyring(&keys)?;
     let seed = keys.secret("checkpoint.key")?;
     let signer = ledger::NoteSigner::new(&params.ledger.origin, &seed)?;
-    let vkey = signer.verifier().to_string();
-    token::tell_log_key(&keys, &vkey)?;
     drop(keys);
     let registries = Registries::default();
     let telemetry = LedgerTelemetry::register(&registries.ledger)?;
@@ -56,6 +54,8 @@ fn start(build: &Build, params: &Params) -> Result<bool, StartError> {
     let placement =
         plan(&cores(), Wanted { shards: params.accounting.shards, committer: params.ledger.core });
     let role = LedgerRole::start(&ledger_params(params, &placement), &birth()?, signer, observer)?;
+    let vkey = role.report.log_key.to_string();
+    token::tell_log_key(&Keys::open(&params.data_dir.join("keys"))?, &vkey)?;
     let storage = storage::opened(&role.report, params.ledger.storage.direct);
     telemetry.storage(&storage);
     let accounting = AccountingTelemetry::register(&registries.accounting)?;

@@ -73,7 +73,7 @@ impl Role for WalletReadiness {
 
 #[cfg(test)]
 mod tests {
-    use model::{Incarnation, LedgerId, Reason};
+    use model::{Incarnation, LedgerId, Lives, Reason};
     use wire::{Committed, Health};
 
     use super::*;
@@ -83,6 +83,7 @@ mod tests {
         let status = |refusing: Option<Reason>, health| Status {
             ledger: LedgerId([1; 16]),
             incarnation: Incarnation(1),
+            lives: Lives::default(),
             accepting: refusing.is_none(),
             refusing,
             committed: Committed::default(),

@@ -13,14 +13,20 @@ pub(crate) const TOKEN: &str = "dev.token";
 /// The file of the key that checks the log's signatures.
 pub(crate) const LOG_KEY: &str = "log.vkey";
 
-/// Writes the log's verifier key for those who check receipts offline, if it is not there already.
+/// Writes the log's verifier key for those who check receipts offline, if it is not there already. One
+/// of an earlier incarnation is put aside under its id: receipts of that life are checked with it.
 ///
 /// # Errors
 /// If it cannot be written.
 pub(crate) fn tell_log_key(keys: &Keys, vkey: &str) -> Result<(), KeyError> {
-    let there = keys.read(LOG_KEY)?;
-    if there.is_some_and(|bytes| bytes.trim_ascii_end() == vkey.as_bytes()) {
-        return Ok(());
+    if let Some(bytes) = keys.read(LOG_KEY)? {
+        let before = std::str::from_utf8(bytes.trim_ascii_end()).unwrap_or_default();
+        if before == vkey {
+            return Ok(());
+        }
+        if let Ok(id) = ledger::NoteVerifier::parse(before).map(|key| hex::encode(key.id())) {
+            keys.write(&format!("log.{id}.vkey"), before)?;
+        }
     }
     keys.write(LOG_KEY, vkey)
 }

@@ -72,7 +72,7 @@ impl Reader {
     pub(crate) async fn transaction(&self, id: TxId) -> Result<Box<StoredEntry>, Refusal> {
         let unknown = || Refusal::new(Code::NotFound, "there is no such transaction");
         let entry = self.entry(id.seq).await?.ok_or_else(unknown)?;
-        let same = entry.posting.tx_id(self.port.status().incarnation, &entry.leaf) == id;
+        let same = entry.posting.tx_id(self.port.status().lives.of(id.seq), &entry.leaf) == id;
         if same { Ok(entry) } else { Err(unknown()) }
     }
 }

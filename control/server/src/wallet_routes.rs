@@ -105,7 +105,7 @@ async fn write(parts: &MoneyParts, request: Request<Body>, operation: Operation)
     };
     // The fingerprint binds a key to its request, so the names are the first request's own.
     let entry = StoredEntry { posting, leaf, debit: Some(request.debit), credit: Some(request.credit) };
-    let incarnation = parts.ledger.status().incarnation;
+    let incarnation = parts.ledger.status().lives.of(entry.posting.head.seq);
     let mut response = match money_answer(Render::CURRENT, &entry, incarnation, Some(&key)) {
         Ok(receipt) => json_text(receipt.to_json()),
         Err(problem) => Refusal::from(problem).into_response(),
@@ -202,7 +202,8 @@ fn readable(capability: &Capability, entry: &StoredEntry) -> Result<(), Refusal>
         | Kind::Usage
         | Kind::UsageLoss
         | Kind::Refused
-        | Kind::Horizon => false,
+        | Kind::Horizon
+        | Kind::Incarnation => false,
     };
     let sides = [&entry.debit, &entry.credit];
     if !moved || !sides.into_iter().flatten().any(|name| capability.allows_account(name)) {

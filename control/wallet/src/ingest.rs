@@ -178,7 +178,8 @@ fn sides(
             | Kind::Usage
             | Kind::UsageLoss
             | Kind::Refused
-            | Kind::Horizon,
+            | Kind::Horizon
+            | Kind::Incarnation,
         )
         | None => return Ok(None),
     };

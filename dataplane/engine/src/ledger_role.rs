@@ -15,7 +15,8 @@ use std::{
 
 use disk::{AlignedBuf, Backend, BackendReport, BufferPool, BuffersReport, CommitMethod, Io, RingOptions};
 use journal::{Committer, HEADER_BYTES, IMAGE_BYTES, Identity, Membership, Start};
-use model::{Nanos, limits::FRAME_BYTES_MAX};
+use ledger::{NoteSigner, NoteVerifier};
+use model::{Lives, Nanos, limits::FRAME_BYTES_MAX};
 use wire::{Answer, Call, ReadAnswer, ReadCall};
 
 use crate::{
@@ -95,6 +96,8 @@ pub struct LedgerReport {
     pub buffers: BuffersReport,
     /// Whether the committer is pinned.
     pub pinned: bool,
+    /// What checks the signatures of this life's log.
+    pub log_key: NoteVerifier,
 }
 
 /// What the committer's thread is made from.
@@ -118,7 +121,7 @@ impl LedgerRole {
     pub fn start(
         params: &LedgerParams,
         birth: &Birth,
-        signer: ledger::NoteSigner,
+        signer: NoteSigner,
         observer: Box<dyn CommitObserver>,
     ) -> Result<Self, OpenError> {
         let mut store = crate::store::open(&params.store, birth, &log_key(&signer))?;
@@ -128,7 +131,10 @@ impl LedgerRole {
         let bell = Arc::new(Bell::new()?);
         let reader_bell = Arc::new(Bell::new()?);
         let feed = FeedLine::new(Arc::clone(&reader_bell));
-        let board = Arc::new(StatusBoard::new(store.superblock.ledger, store.superblock.incarnation));
+        let lives = store.rules.0.lives().clone();
+        let signer = signer_of(signer, &lives);
+        let log_key = signer.verifier();
+        let board = Arc::new(StatusBoard::new(store.superblock.ledger, lives));
         board.set_durable(store.resume.seq.0);
 
         let mut intake = Intake::default();
@@ -158,7 +164,7 @@ impl LedgerRole {
         };
         let (committer, Online { backend, buffers, pinned }) = spawn_committer(parts)?;
         let follower = spawn("reader", move || follower.run());
-        let report = LedgerReport { store: store_report, backend, buffers, pinned };
+        let report = LedgerReport { store: store_report, backend, buffers, pinned, log_key };
         Ok(Self {
             money,
             slices,
@@ -201,7 +207,7 @@ impl Drop for LedgerRole {
 fn follower(
     params: &LedgerParams,
     store: &mut Store,
-    signer: ledger::NoteSigner,
+    signer: NoteSigner,
     reads: crate::source::Inlet<ReadCall, ReadAnswer>,
     bell: &Arc<Bell>,
     feed: &Arc<FeedLine>,
@@ -236,8 +242,19 @@ fn follower(
     })
 }
 
+/// Who signs the roots of this life: the ledger's key, from the second life on under a name of its own.
+/// Two histories that one name signed would be a fork to everybody who watches the log.
+fn signer_of(signer: NoteSigner, lives: &Lives) -> NoteSigner {
+    match lives.newest() {
+        None => signer,
+        Some(life) => {
+            signer.renamed(&life.origin(signer.name())).expect("a name that is longer by plain letters")
+        }
+    }
+}
+
 /// Tells the name and key that roots are signed with from any other.
-fn log_key(signer: &ledger::NoteSigner) -> [u8; 32] {
+fn log_key(signer: &NoteSigner) -> [u8; 32] {
     ledger::HashKind::Sha256.leaf(signer.verifier().to_string().as_bytes())
 }
 
@@ -348,4 +365,4 @@ fn spawn<T: Send + 'static>(name: &'static str, body: impl FnOnce() -> T + Send 
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -7,14 +7,14 @@ use std::sync::{
     atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
 };
 
-use model::{Incarnation, Instant, LedgerId, Reason};
+use model::{Instant, LedgerId, Lives, Reason};
 use wire::{Committed, Health, Status};
 
 /// How the ledger is.
 #[derive(Debug)]
 pub struct StatusBoard {
     ledger: LedgerId,
-    incarnation: Incarnation,
+    lives: Lives,
     online: AtomicBool,
     poisoned: AtomicBool,
     stopping: AtomicBool,
@@ -36,10 +36,10 @@ pub struct StatusBoard {
 impl StatusBoard {
     /// A ledger that is not yet online.
     #[must_use]
-    pub fn new(ledger: LedgerId, incarnation: Incarnation) -> Self {
+    pub fn new(ledger: LedgerId, lives: Lives) -> Self {
         Self {
             ledger,
-            incarnation,
+            lives,
             online: AtomicBool::new(false),
             poisoned: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -61,7 +61,8 @@ impl StatusBoard {
         let refusing = self.refusing();
         Status {
             ledger: self.ledger,
-            incarnation: self.incarnation,
+            incarnation: self.lives.incarnation(),
+            lives: self.lives.clone(),
             accepting: refusing.is_none(),
             refusing,
             committed: self.committed(),

@@ -3,6 +3,7 @@
 mod error;
 mod hints;
 mod images;
+mod incarnation;
 mod open;
 mod read_ahead;
 mod replay;
@@ -10,6 +11,7 @@ mod segments;
 mod twin;
 
 pub use error::OpenError;
+pub use incarnation::{Begun, NewLife, begin_incarnation};
 pub use open::{Birth, OpenReport, Store, StoreParams, is_ledger};
 pub(crate) use open::{Places, check_memory, checkpoints, open, write_checkpoint};
 pub use replay::{Replay, ReplayError};

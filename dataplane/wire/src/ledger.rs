@@ -1,8 +1,8 @@
 //! What the control plane and the shards ask of the ledger, and what comes back.
 
 use model::{
-    AccountId, AccountName, Asset, Balance, Incarnation, LedgerId, Outcome, Posting, Reason, Request, Seq,
-    SliceRequest, Timestamp,
+    AccountId, AccountName, Asset, Balance, Incarnation, LedgerId, Lives, Outcome, Posting, Reason, Request,
+    Seq, SliceRequest, Timestamp,
 };
 
 /// Ties an answer to its question; chosen by the asker, unique among those it has open.
@@ -165,6 +165,8 @@ pub struct Status {
     pub ledger: LedgerId,
     /// Which life of it.
     pub incarnation: Incarnation,
+    /// From which entry on each life after the first is counted.
+    pub lives: Lives,
     /// Whether writes are taken.
     pub accepting: bool,
     /// Why not, if not.

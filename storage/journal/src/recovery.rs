@@ -45,7 +45,8 @@ pub struct Input<'a> {
     pub slot: Option<&'a Slot>,
     /// Where to begin: a checkpoint whose payload was loaded; `None` is the beginning.
     pub checkpoint: Option<&'a Checkpoint>,
-    /// The highest frame that any checkpoint names whose header is whole, used or not.
+    /// The highest frame that any checkpoint names whose header is whole and not of a life before this
+    /// one, used or not: what an earlier life had, this one may have dropped.
     pub checkpoint_frame_max: FrameNumber,
 }
 
@@ -98,6 +99,9 @@ pub enum BadFrame {
     /// A frame, but it was written for another place.
     #[error("the frame was written for {0}")]
     Misplaced(Position),
+    /// A frame of a life of the ledger that the superblock does not know: begun, and not finished.
+    #[error("the frame belongs to incarnation {}, which the superblock does not know", .0.0)]
+    Unborn(Incarnation),
     /// A frame that does not follow the one before: another chain, an older epoch, a gap.
     #[error("the frame does not follow the one before it")]
     Unchained,
@@ -345,7 +349,10 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
             Err(bad) => return Ok(Step::Bad(bad)),
         };
         let header = frame.header;
-        if !follows(&header, &last) || header.incarnation > incarnation {
+        if header.incarnation > incarnation {
+            return Ok(Step::Bad(BadFrame::Unborn(header.incarnation)));
+        }
+        if !follows(&header, &last) {
             return Ok(Step::Bad(BadFrame::Unchained));
         }
         let forked = slot.is_some_and(|slot| contradicts(slot, &frame));
@@ -386,7 +393,7 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
 
     /// What the bytes after the last frame are.
     fn verdict<E>(&mut self, bad: BadFrame) -> Result<Tail, RecoveryError<E>> {
-        let Input { slot, epoch, checkpoint_frame_max, .. } = *self.input;
+        let Input { slot, epoch, incarnation, checkpoint_frame_max, .. } = *self.input;
         let expected = self.last.frame.next();
         let (at, seq) = (self.next, self.last.seq.next());
         let rot = |witness, claimed| Ok(Tail::Rot(Rot { at, expected, seq, bad, witness, claimed }));
@@ -394,18 +401,25 @@ impl<'a, S: SegmentSource> Walk<'a, S> {
         if self.forked {
             return rot(Witness::SlotContradicts, slot.frame);
         }
-        if slot.frame >= expected {
+        // The superblock takes a new incarnation only when its first frame is durable.
+        if incarnation > Incarnation::FIRST && self.last.incarnation < incarnation {
+            return rot(Witness::Superblock(incarnation), expected);
+        }
+        // A slot of a life before this one may name frames that this life dropped. What it says of
+        // those that were kept is compared above; of this life it cannot speak.
+        let speaks = slot.incarnation >= incarnation;
+        if speaks && slot.frame >= expected {
             return rot(Witness::Slot, slot.frame);
         }
         if checkpoint_frame_max >= expected {
             return rot(Witness::Checkpoint, checkpoint_frame_max);
         }
-        if let Some(lost) = self.lost_segment(slot) {
+        if speaks && let Some(lost) = self.lost_segment(slot) {
             return rot(Witness::SegmentLost(lost), slot.frame);
         }
         // A clean stop that no later start followed: there is nothing after the last frame, and no
         // need to read what is not there.
-        if slot.clean && slot.epoch == epoch && slot.frame == self.last.frame {
+        if speaks && slot.clean && slot.epoch == epoch && slot.frame == self.last.frame {
             return Ok(Tail::Clean);
         }
         let search = Search::run(self.input, &self.last, self.next, self.source, &mut self.window)?;

@@ -5,7 +5,7 @@
 //! go below zero does. Each function checks everything first and changes the state after, so an
 //! error leaves the state as it was.
 
-use model::{AccountName, Asset, Kind, Posting, Reason, RecordRef, Seq, Side, Timestamp};
+use model::{AccountName, Asset, Beginning, Kind, Life, Posting, Reason, RecordRef, Seq, Side, Timestamp};
 
 use crate::{
     Effect, Error, Ledger,
@@ -57,6 +57,7 @@ impl Ledger {
         match record {
             RecordRef::Posting(posting) => self.apply_posting(posting),
             RecordRef::Slice(slice, body) => self.apply_recorded_slice(slice, body),
+            RecordRef::Beginning(beginning) => self.apply_beginning(beginning),
         }
     }
 
@@ -76,8 +77,19 @@ impl Ledger {
             | Kind::Flag
             | Kind::Usage
             | Kind::UsageLoss
-            | Kind::Horizon => return Err(Error::UnknownKind { seq: head.seq, kind: head.kind }),
+            | Kind::Horizon
+            | Kind::Incarnation => return Err(Error::UnknownKind { seq: head.seq, kind: head.kind }),
         }
+        self.advance(head.seq, head.at);
+        Ok(())
+    }
+
+    /// An incarnation begins: everything else stays as it was kept.
+    fn apply_beginning(&mut self, beginning: &Beginning) -> Result<(), Error> {
+        let Beginning { head, parent, .. } = beginning;
+        self.check_order(head.seq, head.at)?;
+        require(head.seq, parent.incarnation == self.lives.incarnation(), Effect::Incarnation)?;
+        require(head.seq, self.lives.push(Life::of(beginning)), Effect::Incarnation)?;
         self.advance(head.seq, head.at);
         Ok(())
     }

@@ -11,11 +11,11 @@ mod merkle;
 mod report;
 
 use model::{
-    AccountId, AccountName, Asset, Kind, OWNED_EXTERNAL, OWNED_ISSUANCE, Posting, Reason, RecordRef, Seq,
-    Slice, Timestamp,
+    AccountId, AccountName, Asset, Beginning, Incarnation, Kind, OWNED_EXTERNAL, OWNED_ISSUANCE, Posting,
+    Reason, RecordRef, Seq, Slice, Timestamp,
 };
 
-use crate::{Hash, HashKind, Which, leaf_data, slice_leaf_data};
+use crate::{Hash, HashKind, Which, beginning_leaf_data, leaf_data, slice_leaf_data};
 
 use books::{Books, Owner};
 pub use finding::{Fault, Finding};
@@ -31,6 +31,7 @@ pub struct Audit {
     report: Report,
     last: Seq,
     at: Timestamp,
+    incarnation: Incarnation,
     issuance: AccountId,
     external: AccountId,
 }
@@ -46,6 +47,7 @@ impl Audit {
             report: Report::default(),
             last: Seq::ZERO,
             at: Timestamp::default(),
+            incarnation: Incarnation::FIRST,
             issuance: AccountId::of_name(OWNED_ISSUANCE),
             external: AccountId::of_name(OWNED_EXTERNAL),
         }
@@ -66,6 +68,10 @@ impl Audit {
             }
             RecordRef::Slice(slice, body) => {
                 (self.check_slice(slice, body), slice_leaf_data(self.hash, slice).as_bytes().to_vec())
+            }
+            RecordRef::Beginning(beginning) => {
+                let data = beginning_leaf_data(self.hash, beginning);
+                (self.check_beginning(beginning), data.as_bytes().to_vec())
             }
         };
         self.stack.push(&leaf);
@@ -153,8 +159,26 @@ impl Audit {
             | Kind::Flag
             | Kind::Usage
             | Kind::UsageLoss
-            | Kind::Horizon => Err(Fault::UnknownKind(posting.head.kind)),
+            | Kind::Horizon
+            | Kind::Incarnation => Err(Fault::UnknownKind(posting.head.kind)),
         }
+    }
+
+    /// It follows the incarnation that lasts; where nothing is said to be dropped, the parent's root is
+    /// that of the entries before it.
+    fn check_beginning(&mut self, beginning: &Beginning) -> Result<(), Fault> {
+        self.report.incarnations += 1;
+        let (from, parent) = (self.incarnation, &beginning.parent);
+        self.incarnation = beginning.incarnation;
+        if parent.incarnation != from || beginning.incarnation <= from {
+            return Err(Fault::Parent { expected: from.0 });
+        }
+        let (size, root) = (self.stack.size(), self.stack.root());
+        let is_kept = parent.size == size;
+        if parent.size < size || (is_kept && parent.root != root) {
+            return Err(Fault::ParentTree { size });
+        }
+        Ok(())
     }
 
     fn check_open(&mut self, posting: &Posting) -> Result<(), Fault> {
@@ -268,7 +292,8 @@ impl Audit {
             | Kind::Usage
             | Kind::UsageLoss
             | Kind::Refused
-            | Kind::Horizon => owned == (false, false),
+            | Kind::Horizon
+            | Kind::Incarnation => owned == (false, false),
         };
         let moves = posting.amount.units() > 0 && posting.asset != Asset::NONE && debit != credit;
         if fits && moves { Ok(()) } else { Err(Fault::Shape) }

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use model::{AccountName, Asset, Balance, Seq, Timestamp};
+use model::{AccountName, Asset, Balance, Incarnation, Life, Seq, Timestamp};
 
 use crate::{
     Error, Hash, HashKind, KeyView, Ledger, Params, Tree,
@@ -18,6 +18,9 @@ use crate::{
 const MAGIC: &[u8; 8] = b"MNLEDGER";
 const VERSION: u32 = 0;
 const DIGEST_BYTES: usize = 32;
+/// `limits::INCARNATIONS_MAX` as it is counted here.
+const LIVES_MAX: u32 = 1_024;
+const _: () = assert!(LIVES_MAX as usize == model::limits::INCARNATIONS_MAX);
 
 impl Ledger {
     /// Appends the state and the tree's frontier to `out`.
@@ -38,9 +41,12 @@ impl Ledger {
             out.extend_from_slice(&u32::try_from(count).expect("tables are bounded").to_le_bytes());
         }
         out.extend_from_slice(&self.keys.count().to_le_bytes());
+        let lives = u32::try_from(self.lives.iter().len()).expect("lives are bounded");
+        out.extend_from_slice(&lives.to_le_bytes());
         for peak in tree.frontier() {
             out.extend_from_slice(&peak);
         }
+        self.lives.iter().for_each(|life| put_life(out, life));
         owners.iter().for_each(|owner| put_owner(out, owner));
         rows.iter().for_each(|row| put_row(out, row));
         streams.iter().for_each(|stream| put_stream(out, stream));
@@ -93,9 +99,13 @@ impl Ledger {
         let rows = input.count(accounts_max)?;
         let streams = input.count(streams_max)?;
         let keys = input.count(self.params.keys_max)?;
+        let lives = input.count(LIVES_MAX)?;
         let mut frontier = Vec::with_capacity(64);
         for _ in 0..self.last.0.count_ones() {
             frontier.push(input.array::<32>()?);
+        }
+        for _ in 0..lives {
+            self.read_life(input)?;
         }
         for _ in 0..owners {
             self.read_owner(input)?;
@@ -111,6 +121,12 @@ impl Ledger {
             self.read_key(input)?;
         }
         Tree::from_frontier(self.hash(), self.last.0, &frontier).ok_or(Error::CheckpointField("frontier"))
+    }
+
+    fn read_life(&mut self, input: &mut Input<'_>) -> Result<(), Error> {
+        let incarnation = Incarnation(input.u32()?);
+        let (id, first) = (input.array()?, Seq(input.u64()?));
+        field(self.lives.push(Life { incarnation, id, first }), "incarnation")
     }
 
     fn read_owner(&mut self, input: &mut Input<'_>) -> Result<(), Error> {
@@ -172,6 +188,12 @@ fn put_owner(out: &mut Vec<u8>, owner: &Owner) {
     out.push(u8::try_from(name.len()).expect("a name has at most 64 bytes"));
     out.extend_from_slice(name);
     out.extend_from_slice(&owner.nonce.to_le_bytes());
+}
+
+fn put_life(out: &mut Vec<u8>, life: &Life) {
+    out.extend_from_slice(&life.incarnation.0.to_le_bytes());
+    out.extend_from_slice(&life.id);
+    out.extend_from_slice(&life.first.0.to_le_bytes());
 }
 
 fn put_row(out: &mut Vec<u8>, row: &Row) {

@@ -186,7 +186,8 @@ impl Ledger {
             | Kind::Usage
             | Kind::UsageLoss
             | Kind::Refused
-            | Kind::Horizon => None,
+            | Kind::Horizon
+            | Kind::Incarnation => None,
         }
     }
 

@@ -25,6 +25,8 @@ pub enum Effect {
     Stream,
     /// A slice's digest is not that of its body.
     Digest,
+    /// An incarnation does not follow the one that lasts, or is one too many.
+    Incarnation,
 }
 
 /// Why a recorded entry or a checkpoint cannot be taken. The state is as it was before.

@@ -3,7 +3,7 @@
 //! A leaf shows what the entry does, the amount and the asset; who, and what it left behind, are
 //! commitments that only a blind opens. Fixed layouts, little-endian, in `docs/format.md`.
 
-use model::{AccountId, Asset, Balance, Head, Posting, Reason, RecordRef, Side, Slice};
+use model::{AccountId, Asset, Balance, Beginning, Head, Posting, Reason, RecordRef, Side, Slice};
 
 use crate::{Hash, HashKind};
 
@@ -13,6 +13,8 @@ pub(crate) const LEAF_VERSION: u8 = 0;
 pub(crate) const POSTING_LEAF_BYTES: usize = 152;
 /// Bytes of a slice's leaf.
 pub(crate) const SLICE_LEAF_BYTES: usize = 80;
+/// Bytes of a beginning's leaf.
+pub(crate) const BEGINNING_LEAF_BYTES: usize = 146;
 /// Bytes of the head of every leaf.
 pub(crate) const HEAD_BYTES: usize = 24;
 
@@ -23,7 +25,7 @@ const TAG_REQUEST_BLIND: &[u8; 8] = b"reqblnd0";
 const TAG_REQUEST: &[u8; 8] = b"requestv";
 const TAG_SLICE: &[u8; 8] = b"slice/v0";
 
-/// The bytes of one leaf: 152 for a posting, 80 for a slice.
+/// The bytes of one leaf: 152 for a posting, 80 for a slice, 146 for a beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeafData {
     bytes: [u8; POSTING_LEAF_BYTES],
@@ -209,11 +211,29 @@ fn slice_commitment(hash: HashKind, slice: &Slice) -> Hash {
     hash.digest(fields.written())
 }
 
+/// The leaf data of a beginning, all of it in clear: head (24), incarnation (4), the parent's
+/// incarnation (4), size (8) and root (32), life (8), length of the reason (1), cause (1), reason (64).
+#[must_use]
+pub fn beginning_leaf_data(hash: HashKind, beginning: &Beginning) -> LeafData {
+    let mut fields = Fields::<POSTING_LEAF_BYTES>::new();
+    fields.head(hash, &beginning.head);
+    fields.put(&beginning.incarnation.0.to_le_bytes());
+    fields.put(&beginning.parent.incarnation.0.to_le_bytes());
+    fields.put(&beginning.parent.size.to_le_bytes());
+    fields.put(&beginning.parent.root);
+    fields.put(&beginning.life);
+    fields.put(&[beginning.reason.len(), beginning.cause.number()]);
+    fields.put(beginning.reason.padded());
+    assert_eq!(fields.at, BEGINNING_LEAF_BYTES);
+    LeafData { bytes: fields.bytes, len: fields.at }
+}
+
 /// The leaf hash of any record.
 #[must_use]
 pub fn record_leaf_hash(hash: HashKind, record: &RecordRef<'_>) -> Hash {
     match record {
         RecordRef::Posting(posting) => leaf_data(hash, posting).hash(hash),
         RecordRef::Slice(slice, _) => slice_leaf_data(hash, slice).hash(hash),
+        RecordRef::Beginning(beginning) => beginning_leaf_data(hash, beginning).hash(hash),
     }
 }

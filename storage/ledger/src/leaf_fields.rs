@@ -4,7 +4,7 @@ use model::{Amount, Asset, Head, Kind, Reason, Seq, Timestamp};
 
 use crate::{
     Hash, HashKind,
-    leaf::{HEAD_BYTES, LEAF_VERSION, POSTING_LEAF_BYTES, SLICE_LEAF_BYTES},
+    leaf::{BEGINNING_LEAF_BYTES, HEAD_BYTES, LEAF_VERSION, POSTING_LEAF_BYTES, SLICE_LEAF_BYTES},
 };
 
 /// What a leaf says in clear.
@@ -14,7 +14,7 @@ pub struct LeafFields {
     pub hash: HashKind,
     /// What every entry has.
     pub head: Head,
-    /// What the leaf of a posting has; `None` for a slice.
+    /// What the leaf of a posting has; `None` for a slice or a beginning.
     pub sides: Option<LeafSides>,
 }
 
@@ -60,6 +60,9 @@ impl LeafFields {
         let hash = HashKind::from_number(*hash)?;
         if kind == Kind::Usage {
             return (data.len() == SLICE_LEAF_BYTES).then_some(Self { hash, head, sides: None });
+        }
+        if kind == Kind::Incarnation {
+            return (data.len() == BEGINNING_LEAF_BYTES).then_some(Self { hash, head, sides: None });
         }
         if data.len() != POSTING_LEAF_BYTES {
             return None;

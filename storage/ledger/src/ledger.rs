@@ -5,7 +5,7 @@
 
 use alloc::collections::BTreeMap;
 
-use model::{AccountId, AccountName, Asset, Seq, Timestamp};
+use model::{AccountId, AccountName, Asset, Lives, Seq, Timestamp};
 
 use crate::{
     AccountView, HashKind, KeyView, Params, StreamView,
@@ -22,6 +22,7 @@ pub struct Ledger {
     pub(crate) accounts: Accounts,
     pub(crate) keys: Keys,
     pub(crate) streams: Streams,
+    pub(crate) lives: Lives,
     pub(crate) last: Seq,
     pub(crate) at: Timestamp,
     pub(crate) blinds: Blinds,
@@ -43,6 +44,7 @@ impl Ledger {
             accounts: Accounts::new(params.accounts_max, seed.clone()),
             keys: Keys::new(params.keys_max, seed.clone()),
             streams: Streams::new(params.streams_max, seed),
+            lives: Lives::default(),
             last: Seq::ZERO,
             at: Timestamp::default(),
             blinds: Blinds::new(&params.secret),
@@ -123,6 +125,12 @@ impl Ledger {
         self.streams.rows().iter().map(Stream::view)
     }
 
+    /// The incarnations after the first.
+    #[must_use]
+    pub const fn lives(&self) -> &Lives {
+        &self.lives
+    }
+
     /// Names that are open.
     #[must_use]
     pub fn names_count(&self) -> usize {
@@ -191,12 +199,14 @@ impl Ledger {
             let found = self.streams.find(&stream.id).map(Stream::number);
             stream.last().seq <= self.last && found == Some(stream.number())
         });
+        let lives_hold = self.lives.iter().all(|life| life.first <= self.last);
         let checks = [
             (sums.values().all(|sum| *sum == 0), "that the sum over all accounts is zero"),
             (rows_hold, "a row of an account"),
             (owners_hold, "a name or its nonce"),
             (keys_hold, "the order of the keys"),
             (streams_hold, "a stream of slices"),
+            (lives_hold, "an incarnation"),
         ];
         checks.into_iter().find(|(holds, _)| !holds).map(|(_, broken)| broken)
     }

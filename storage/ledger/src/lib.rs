@@ -45,7 +45,9 @@ pub use error::{Effect, Error};
 pub use hash::{Hash, HashKind};
 pub use head::{TreeHead, open_checkpoint, sign_checkpoint};
 pub use keys::{KEY_RETENTION_MILLIS, KeyView};
-pub use leaf::{LeafData, OpenedSide, Which, leaf_data, record_leaf_hash, slice_leaf_data};
+pub use leaf::{
+    LeafData, OpenedSide, Which, beginning_leaf_data, leaf_data, record_leaf_hash, slice_leaf_data,
+};
 pub use leaf_fields::{LeafFields, LeafSides};
 pub use ledger::Ledger;
 pub use note::{

@@ -71,6 +71,15 @@ impl NoteSigner {
         &self.name
     }
 
+    /// The same key under another name.
+    ///
+    /// # Errors
+    /// As `new`.
+    pub fn renamed(&self, name: &str) -> Result<Self, NoteError> {
+        check_name(name)?;
+        Ok(Self { name: name.to_string(), key: self.key.clone() })
+    }
+
     /// What checks its signatures.
     #[must_use]
     pub fn verifier(&self) -> NoteVerifier {

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod leaf;
+mod lives;
 mod merkle;
 mod note;
 mod random;

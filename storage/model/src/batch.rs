@@ -13,7 +13,8 @@ use alloc::vec::Vec;
 use rkyv::rancor::Error as RkyvError;
 
 use crate::{
-    Ext, Head, Kind, Posting, Seq, Slice, Timestamp,
+    Beginning, Ext, Head, Kind, Posting, Seq, Slice, Timestamp,
+    beginning::{ArchivedBeginningRecord, BeginningRecord},
     limits::{
         BATCH_PREAMBLE_BYTES, EXT_BYTES, FRAME_BYTES_MAX, FRAME_ENTRIES_MAX, RECORD_BYTES,
         SLICE_BODY_BYTES_MAX,
@@ -55,6 +56,8 @@ pub enum RecordRef<'a> {
     Posting(Posting),
     /// A sealed slice with its body.
     Slice(Slice, &'a [u8]),
+    /// The first entry of an incarnation.
+    Beginning(Beginning),
 }
 
 impl RecordRef<'_> {
@@ -64,6 +67,7 @@ impl RecordRef<'_> {
         match self {
             Self::Posting(posting) => &posting.head,
             Self::Slice(slice, _) => &slice.head,
+            Self::Beginning(beginning) => &beginning.head,
         }
     }
 }
@@ -121,6 +125,17 @@ impl BatchWriter {
         slice.body_len = u32::try_from(body.len()).expect("a body fits in a frame");
         self.bodies.extend_from_slice(body);
         append(&mut self.records, &SliceRecord::new(slice));
+        self.count += 1;
+        assert_eq!(self.records.len(), self.count * RECORD_BYTES);
+    }
+
+    /// Adds the first entry of an incarnation.
+    ///
+    /// # Panics
+    /// If the batch is full, or the entry is not the next one.
+    pub fn push_beginning(&mut self, beginning: &Beginning) {
+        self.place(&beginning.head);
+        append(&mut self.records, &BeginningRecord::new(beginning));
         self.count += 1;
         assert_eq!(self.records.len(), self.count * RECORD_BYTES);
     }
@@ -289,6 +304,11 @@ impl<'a> BatchView<'a> {
                 rkyv::access::<ArchivedSliceRecord, RkyvError>(bytes).map_err(|_| BatchError::Record)?;
             let slice = record.parse(seq, at)?;
             return Ok(RecordRef::Slice(slice, self.body(&slice)?));
+        }
+        if head.kind == Kind::Incarnation.number() {
+            let record =
+                rkyv::access::<ArchivedBeginningRecord, RkyvError>(bytes).map_err(|_| BatchError::Record)?;
+            return Ok(RecordRef::Beginning(record.parse(seq, at)?));
         }
         let ext = match usize::from(head.ext.to_native()) {
             0 => None,

@@ -47,6 +47,20 @@ pub struct LedgerId(pub [u8; 16]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Incarnation(pub u32);
 
+impl Incarnation {
+    /// The life that a ledger is created with; every later one begins with an entry.
+    pub const FIRST: Self = Self(1);
+
+    /// The next one; `None` after the last.
+    #[must_use]
+    pub const fn next(self) -> Option<Self> {
+        match self.0.checked_add(1) {
+            Some(next) => Some(Self(next)),
+            None => None,
+        }
+    }
+}
+
 /// Which start of the ledger: grows at each start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Epoch(pub u32);

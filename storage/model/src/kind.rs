@@ -36,11 +36,13 @@ pub enum Kind {
     Refused = 14,
     /// Advances the age below which idempotency keys are refused.
     Horizon = 15,
+    /// Begins an incarnation: names the history that was left, and why; moves no money.
+    Incarnation = 16,
 }
 
 impl Kind {
     /// Every kind, in the order of its number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Transfer,
         Self::Mint,
         Self::Burn,
@@ -56,6 +58,7 @@ impl Kind {
         Self::UsageLoss,
         Self::Refused,
         Self::Horizon,
+        Self::Incarnation,
     ];
 
     /// The kind with this number on disk, or `None` for a number that was never given out.
@@ -89,6 +92,7 @@ impl Kind {
             Self::UsageLoss => "usage_loss",
             Self::Refused => "refused",
             Self::Horizon => "horizon",
+            Self::Incarnation => "incarnation",
         }
     }
 
@@ -116,7 +120,7 @@ mod tests {
             assert_eq!(Kind::from_word(kind.word()), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(16), None);
+        assert_eq!(Kind::from_number(17), None);
         assert_eq!(Kind::from_word("TRANSFER"), Some(Kind::Transfer));
         assert_eq!(Kind::from_word("transfers"), None);
     }

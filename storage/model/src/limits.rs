@@ -27,7 +27,10 @@ pub const FRAMES_IN_FLIGHT_MAX: usize = 8;
 /// How far ahead of ledger time an idempotency key's own time may be, in milliseconds.
 pub const KEY_AHEAD_MILLIS_MAX: u64 = 5 * 60 * 1000;
 
-/// Bytes of a posting or a slice on disk.
+/// Incarnations of one ledger after the first.
+pub const INCARNATIONS_MAX: usize = 1_024;
+
+/// Bytes of a posting, a slice or a beginning on disk.
 pub const RECORD_BYTES: usize = 216;
 /// Bytes of an extension record on disk.
 pub const EXT_BYTES: usize = 160;

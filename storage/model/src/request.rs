@@ -120,7 +120,8 @@ impl Request {
             | Kind::Usage
             | Kind::UsageLoss
             | Kind::Refused
-            | Kind::Horizon => &self.debit,
+            | Kind::Horizon
+            | Kind::Incarnation => &self.debit,
         }
     }
 

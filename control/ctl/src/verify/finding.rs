@@ -63,7 +63,7 @@ impl std::fmt::Display for Finding {
 pub(super) fn compared(fault: &Fault, record: &RecordRef<'_>) -> Option<(String, String)> {
     let posting = match record {
         RecordRef::Posting(posting) => Some(posting),
-        RecordRef::Slice(..) => None,
+        RecordRef::Slice(..) | RecordRef::Beginning(_) => None,
     };
     let head = record.head();
     let (expected, found) = match (fault, posting, record) {

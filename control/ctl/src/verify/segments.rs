@@ -58,6 +58,11 @@ impl Segments {
         Ok(&self.open.as_ref().expect("opened above").1)
     }
 
+    /// Flushes what lies in a segment's file, whoever wrote it.
+    pub(crate) fn datasync(&mut self, segment: SegmentNumber) -> Result<(), DiskError> {
+        self.file(segment)?.datasync()
+    }
+
     /// Fills `piece`, at most `READ_BYTES`, from `offset`, neither of which need be whole pages; says
     /// how many of its bytes the file has.
     fn fill(&mut self, segment: SegmentNumber, offset: u64, piece: &mut [u8]) -> Result<usize, DiskError> {

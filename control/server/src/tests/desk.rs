@@ -6,7 +6,7 @@ use std::{
 };
 
 use ledger::{Decision, HashKind, Ledger, Params, Tree, leaf_data};
-use model::{Declined, Incarnation, LedgerId, Outcome, Posting, Reason, Request, Seq, Timestamp};
+use model::{Declined, Incarnation, LedgerId, Lives, Outcome, Posting, Reason, Request, Seq, Timestamp};
 use wire::{
     AccountState, Answer, Ask, CallId, Checkpoint, Committed, EntryProof, Found, InclusionProof, ReadAsk,
     Root, Status, StoredEntry,
@@ -229,6 +229,7 @@ impl LedgerPort for Desk {
         Status {
             ledger: LedgerId([1; 16]),
             incarnation: Incarnation(1),
+            lives: Lives::default(),
             accepting: refusing.is_none(),
             refusing,
             committed: books.committed(),

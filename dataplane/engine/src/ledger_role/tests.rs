@@ -14,10 +14,10 @@ use super::*;
 use crate::commit_loop::NoObserver;
 
 /// A directory that is gone when the test is over.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(pub(crate) PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("macronode-role-{name}-{}", std::process::id()));
         drop(std::fs::remove_dir_all(&path));
         Self(path)
@@ -30,7 +30,7 @@ impl Drop for Scratch {
     }
 }
 
-fn start(directory: &Path, io: Io) -> LedgerRole {
+pub(crate) fn start(directory: &Path, io: Io) -> LedgerRole {
     start_with(directory, io, |_| {})
 }
 
@@ -38,11 +38,7 @@ fn start_with(directory: &Path, io: Io, change: impl FnOnce(&mut LedgerParams)) 
     try_start(directory, io, change).unwrap()
 }
 
-fn try_start(
-    directory: &Path,
-    io: Io,
-    change: impl FnOnce(&mut LedgerParams),
-) -> Result<LedgerRole, OpenError> {
+pub(crate) fn params(directory: &Path, io: Io) -> LedgerParams {
     let store = StoreParams {
         directory: directory.into(),
         hash: ledger::HashKind::Sha256,
@@ -51,7 +47,7 @@ fn try_start(
         keys_max: 100_000,
         direct: Direct::Preferred,
     };
-    let mut params = LedgerParams {
+    LedgerParams {
         store,
         io,
         commit: CommitMethod::Dsync,
@@ -62,19 +58,25 @@ fn try_start(
         ingress: 64,
         slice_lanes: 1,
         max_forward_jump: Nanos::from_secs(86_400),
-    };
-    let birth = Birth {
-        ledger: LedgerId([7; 16]),
-        frame_key: [8; 32],
-        ledger_secret: [9; 32],
-        created: Timestamp::from_millis(1),
-    };
-    let signer = ledger::NoteSigner::new("example.test/ledger", &[1; 32]).unwrap();
-    change(&mut params);
-    LedgerRole::start(&params, &birth, signer, Box::new(NoObserver))
+    }
 }
 
-fn request(kind: Kind, debit: &str, credit: &str, amount: u128, key: &str) -> Request {
+pub(crate) fn birth(frame_key: [u8; 32]) -> Birth {
+    Birth { ledger: LedgerId([7; 16]), frame_key, ledger_secret: [9; 32], created: Timestamp::from_millis(1) }
+}
+
+pub(crate) fn try_start(
+    directory: &Path,
+    io: Io,
+    change: impl FnOnce(&mut LedgerParams),
+) -> Result<LedgerRole, OpenError> {
+    let mut params = params(directory, io);
+    let signer = NoteSigner::new("example.test/ledger", &[1; 32]).unwrap();
+    change(&mut params);
+    LedgerRole::start(&params, &birth([8; 32]), signer, Box::new(NoObserver))
+}
+
+pub(crate) fn request(kind: Kind, debit: &str, credit: &str, amount: u128, key: &str) -> Request {
     Request {
         kind,
         debit: AccountName::parse(debit).unwrap(),
@@ -88,7 +90,7 @@ fn request(kind: Kind, debit: &str, credit: &str, amount: u128, key: &str) -> Re
     }
 }
 
-fn ask(role: &LedgerRole, requests: Vec<Request>) -> Answer {
+pub(crate) fn ask(role: &LedgerRole, requests: Vec<Request>) -> Answer {
     let call = Call::new(CallId(1), Ask::Money(Group { requests, atomic: false }));
     role.money.ask(call).expect("there is room");
     wait(|| role.money.answer())
@@ -105,18 +107,18 @@ fn wait<T>(mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-fn read(role: &LedgerRole, ask: ReadAsk) -> Found {
+pub(crate) fn read(role: &LedgerRole, ask: ReadAsk) -> Found {
     role.reads.ask(ReadCall { id: CallId(9), ask }).expect("there is room");
     wait(|| role.reads.answer()).found
 }
 
-fn balance(role: &LedgerRole, name: &str) -> i128 {
+pub(crate) fn balance(role: &LedgerRole, name: &str) -> i128 {
     let ask = ReadAsk::Account(AccountName::parse(name).unwrap(), Asset::parse("ron").unwrap());
     let Found::Account(Some(account)) = read(role, ask) else { panic!("{name} is not open") };
     account.balance.units()
 }
 
-fn seq_of(outcome: &Outcome) -> Seq {
+pub(crate) fn seq_of(outcome: &Outcome) -> Seq {
     let Outcome::Decided { posting, .. } = outcome else { panic!("{outcome:?}") };
     posting.head.seq
 }

@@ -185,7 +185,7 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
 
 /// Takes the lock. A ring gives its files back a moment after its process has ended, so a held lock
 /// is tried again for a bounded time.
-fn acquire(path: &Path) -> Result<DirectoryLock, DiskError> {
+pub(super) fn acquire(path: &Path) -> Result<DirectoryLock, DiskError> {
     let holder = format!("process {}", std::process::id());
     let begun = clock::monotonic();
     let pause = Bell::new()?;
@@ -258,6 +258,26 @@ fn check_hash(wanted: HashKind, found: journal::HashKind) -> Result<(), OpenErro
     }
 }
 
+/// The newest whole copy; `None` if there is no file, or a first start was killed before it was
+/// written: nothing else is there then.
+fn read_superblock(path: &Path) -> Result<Option<Superblock>, OpenError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let [first, second] = images::read_both(path)?;
+    if first.iter().chain(&second).all(|byte| *byte == 0) {
+        return Ok(None);
+    }
+    let error = |error| OpenError::Superblock { path: path.into(), error };
+    Superblock::pick(&first, &second).map(Some).map_err(error)
+}
+
+/// The superblock of a ledger that is there.
+pub(super) fn existing_superblock(places: &Places) -> Result<Superblock, OpenError> {
+    let found = read_superblock(&places.root.join(journal::SUPERBLOCK_FILE))?;
+    found.ok_or_else(|| OpenError::SuperblockMissing { path: places.root.clone() })
+}
+
 fn superblock(
     params: &StoreParams,
     places: &Places,
@@ -265,15 +285,8 @@ fn superblock(
     log_key: &[u8; 32],
 ) -> Result<(Superblock, bool), OpenError> {
     let path = places.root.join(journal::SUPERBLOCK_FILE);
-    if path.exists() {
-        let [first, second] = images::read_both(&path)?;
-        let blank = first.iter().chain(&second).all(|byte| *byte == 0);
-        if !blank {
-            let superblock =
-                Superblock::pick(&first, &second).map_err(|error| OpenError::Superblock { path, error })?;
-            return Ok((superblock, false));
-        }
-        // A first start that was killed before the superblock was written: nothing else is there.
+    if let Some(superblock) = read_superblock(&path)? {
+        return Ok((superblock, false));
     }
     if !Segments::open(&places.segments(), params.direct)?.is_empty() {
         return Err(OpenError::SuperblockMissing { path: places.root.clone() });
@@ -282,7 +295,7 @@ fn superblock(
         .expect("the config gives whole MiB, 1 to 4096");
     let superblock = Superblock {
         ledger: birth.ledger,
-        incarnation: Incarnation(1),
+        incarnation: Incarnation::FIRST,
         epoch: Epoch(0),
         hash: match params.hash {
             HashKind::Sha256 => journal::HashKind::Sha256,
@@ -305,7 +318,11 @@ fn superblock(
     Ok((superblock, true))
 }
 
-fn write_superblock(params: &StoreParams, places: &Places, superblock: &Superblock) -> Result<(), DiskError> {
+pub(super) fn write_superblock(
+    params: &StoreParams,
+    places: &Places,
+    superblock: &Superblock,
+) -> Result<(), DiskError> {
     let path = places.root.join(journal::SUPERBLOCK_FILE);
     let file = images::open_or_create(&path, params.direct)?;
     let [first, second] = images::read_both(&path)?;
@@ -314,7 +331,7 @@ fn write_superblock(params: &StoreParams, places: &Places, superblock: &Superblo
     images::write_both(&file, Superblock::write_order(&first, &second), &image)
 }
 
-fn slot(
+pub(super) fn slot(
     params: &StoreParams,
     places: &Places,
     superblock: &Superblock,
@@ -359,7 +376,7 @@ fn replay(
     let mut buffer =
         AlignedBuf::new(recovery_buffer_bytes(superblock.geometry).next_multiple_of(disk::ALIGNMENT_BYTES));
     let named = checkpoints(places, superblock, key)?;
-    let frame_max = named.first().map_or(FrameNumber::ZERO, |(checkpoint, _)| checkpoint.frame);
+    let frame_max = known_frame(&named, superblock);
     let starts = named.into_iter().map(Some).chain([None]);
     for start in starts {
         let Some(mut state) = Replay::begin(params, places, superblock, start.as_ref(), key, Wanted::All)?
@@ -401,7 +418,11 @@ fn replay(
     unreachable!("the beginning of the journal is always a start")
 }
 
-fn refused(params: &StoreParams, error: RecoveryError<ReplayError>, segments: &mut Segments) -> OpenError {
+pub(super) fn refused(
+    params: &StoreParams,
+    error: RecoveryError<ReplayError>,
+    segments: &mut Segments,
+) -> OpenError {
     match error {
         RecoveryError::Replay {
             error: ReplayError::Rules(ledger::Error::Impossible { effect: Effect::Full, .. }),
@@ -430,6 +451,13 @@ fn refused(params: &StoreParams, error: RecoveryError<ReplayError>, segments: &m
         }
         RecoveryError::Checkpoint | RecoveryError::Buffer => unreachable!("met by the caller: {error}"),
     }
+}
+
+/// The highest frame that a checkpoint of this life, or of a later one, names.
+pub(super) fn known_frame(named: &[(Checkpoint, PathBuf)], superblock: &Superblock) -> FrameNumber {
+    let of_this_life =
+        named.iter().filter(|(checkpoint, _)| checkpoint.incarnation >= superblock.incarnation);
+    of_this_life.map(|(checkpoint, _)| checkpoint.frame).max().unwrap_or(FrameNumber::ZERO)
 }
 
 /// The checkpoints whose headers are whole, newest first.
@@ -491,7 +519,7 @@ pub(crate) fn write_checkpoint(
 }
 
 /// Copies the torn tail aside and zeroes it.
-fn cut_tail(
+pub(super) fn cut_tail(
     params: &StoreParams,
     places: &Places,
     superblock: &Superblock,
@@ -518,7 +546,7 @@ fn cut_tail(
 
 /// Flushes superblock, slot and every segment that holds a recovered frame: what can be read after
 /// a kill may lie in the device's cache alone.
-fn flush(params: &StoreParams, places: &Places, recovered: &Recovered) -> Result<(), DiskError> {
+pub(super) fn flush(params: &StoreParams, places: &Places, recovered: &Recovered) -> Result<(), DiskError> {
     for name in [journal::SUPERBLOCK_FILE, journal::SLOT_FILE] {
         images::open_or_create(&places.root.join(name), params.direct)?.datasync()?;
     }

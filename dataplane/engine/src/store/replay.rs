@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use disk::DiskError;
 use journal::{Checkpoint, Frame, FrameHash, FrameHeader, FrameKey, FrameNumber, Position, Superblock};
 use ledger::{Hash, HashKind, LOOKED_UP_AT_ONCE, Ledger, Tree};
-use model::{BatchError, BatchView, RecordRef, Seq, Timestamp};
+use model::{BatchError, BatchView, Incarnation, RecordRef, Seq, Timestamp};
 
 use super::{
     StoreParams,
@@ -81,6 +81,7 @@ pub(crate) struct LastFrame {
     pub(crate) position: Position,
     pub(crate) frame_bytes: usize,
     pub(crate) at: Timestamp,
+    pub(crate) incarnation: Incarnation,
 }
 
 impl Replay {
@@ -137,6 +138,7 @@ impl Replay {
             position: checkpoint.position,
             frame_bytes: 0,
             at: ledger.at(),
+            incarnation: checkpoint.incarnation,
         };
         Ok(Some(Self { ledger, tree, derived, last: Some(last), hash, unflushed: 0, hints }))
     }
@@ -196,6 +198,7 @@ impl Replay {
             position: header.position,
             frame_bytes,
             at: header.at,
+            incarnation: header.incarnation,
         });
         self.unflushed += u64::from(header.count);
         if self.unflushed >= FLUSH_EVERY {
@@ -254,7 +257,7 @@ impl Replay {
         self.ledger.encode_checkpoint(&self.tree, &mut payload);
         let checkpoint = Checkpoint {
             ledger: superblock.ledger,
-            incarnation: superblock.incarnation,
+            incarnation: last.incarnation,
             frame: last.frame,
             hash: last.hash,
             position: last.position,

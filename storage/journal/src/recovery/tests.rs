@@ -28,6 +28,7 @@ pub(super) struct Journal {
     pub(super) segments: BTreeMap<u32, Vec<u8>>,
     pub(super) slot: Slot,
     pub(super) epoch: Epoch,
+    pub(super) incarnation: Incarnation,
     resume: Resume,
     pub(super) placed: Vec<(FrameNumber, Position, usize)>,
 }
@@ -63,6 +64,7 @@ impl Journal {
             segments: BTreeMap::new(),
             slot: Slot::genesis(LEDGER, Incarnation(0), [0; 32]),
             epoch: Epoch(1),
+            incarnation: Incarnation(0),
             resume: Resume::genesis([0; 32]),
             placed: Vec::new(),
         }
@@ -172,7 +174,7 @@ impl Journal {
         let input = Input {
             geometry: geometry(),
             ledger: LEDGER,
-            incarnation: Incarnation(0),
+            incarnation: self.incarnation,
             epoch: self.epoch,
             key: &key,
             slot,
@@ -497,4 +499,87 @@ fn what_cannot_be_read_or_is_too_new_stops_recovery() {
     frame[224..256].copy_from_slice(&hash);
     let position = Position { segment: SegmentNumber(0), offset: 512 };
     assert_eq!(journal.recover(), Err(RecoveryError::Format { position, format: 1 }));
+}
+
+/// Seals a frame of `incarnation` behind the last one, as whoever begins it does.
+fn begin(journal: &mut Journal, incarnation: u32) -> Slot {
+    let last = journal.recover().unwrap();
+    let (resume, epoch) = (last.resume_after_flush([0; 32]).unwrap(), journal.epoch);
+    let header = FrameHeader {
+        ledger: LEDGER,
+        incarnation: Incarnation(incarnation),
+        epoch,
+        frame: resume.frame.next(),
+        position: resume.next,
+        first_seq: resume.seq.next(),
+        count: 1,
+        at: Timestamp(5),
+        previous: resume.hash,
+        durable_frame: resume.frame,
+        durable: resume.seq,
+        tree_size: resume.seq.0 + 1,
+        root: [9; 32],
+        cut_bytes: 0,
+        payload_bytes: 100,
+    };
+    let mut buffer = vec![0xab; STRIDE];
+    let sealed = crate::seal(&header, &key(), geometry(), &mut buffer);
+    let at = usize::try_from(resume.next.offset).unwrap();
+    journal.segments.get_mut(&resume.next.segment.0).unwrap()[at..at + STRIDE].copy_from_slice(&buffer);
+    journal.placed.push((header.frame, header.position, STRIDE));
+    Slot {
+        incarnation: Incarnation(incarnation),
+        frame: header.frame,
+        hash: sealed.hash,
+        durable: header.last_seq(),
+        ..journal.slot
+    }
+}
+
+#[test]
+fn a_life_that_the_superblock_does_not_know_never_began() {
+    let mut journal = Journal::new();
+    journal.write(&[100, 600]);
+    begin(&mut journal, 2);
+    let recovered = journal.recover().unwrap();
+    assert_eq!(recovered.last.frame, FrameNumber(2));
+    assert_eq!(cut(&recovered).bad, BadFrame::Unborn(Incarnation(2)));
+}
+
+#[test]
+fn a_life_that_the_superblock_knows_is_not_lost_without_a_word() {
+    let mut journal = Journal::new();
+    journal.write(&[100, 600]);
+    let fresh = begin(&mut journal, 2);
+    journal.incarnation = Incarnation(2);
+    let whole = journal.recover().unwrap();
+    assert_eq!((whole.last.frame, whole.last.incarnation), (FrameNumber(3), Incarnation(2)));
+    assert_eq!(whole.tail, Tail::Clean);
+    journal.frame(3).fill(0);
+    assert_eq!(rot(&journal.recover().unwrap()), (3, Witness::Superblock(Incarnation(2))));
+    journal.slot = fresh;
+    assert_eq!(rot(&journal.recover().unwrap()), (3, Witness::Superblock(Incarnation(2))));
+}
+
+#[test]
+fn a_slot_of_a_life_before_is_no_evidence_of_what_was_dropped() {
+    let mut journal = Journal::new();
+    journal.write(&[100, 600]);
+    let fresh = begin(&mut journal, 2);
+    journal.incarnation = Incarnation(2);
+    // What the first life had and the second dropped: frames up to 9, in a segment that is gone.
+    let dropped = Slot { frame: FrameNumber(9), segment: SegmentNumber(7), ..journal.slot };
+    let tail = |slot: &Slot| journal.recover_with(Some(slot), None, FrameNumber::ZERO).unwrap().0;
+    assert_eq!(tail(&dropped).tail, Tail::Clean);
+    assert_eq!(tail(&dropped).last.frame, FrameNumber(3));
+    // One of this life, or of a later one, counts.
+    for incarnation in [2, 3] {
+        let slot = Slot { frame: FrameNumber(9), incarnation: Incarnation(incarnation), ..fresh };
+        assert_eq!(rot(&tail(&slot)), (4, Witness::Slot));
+    }
+    // And of what was kept, the one before still speaks.
+    let kept = journal.recover().unwrap();
+    let other = Slot { frame: FrameNumber(2), hash: FrameHash([7; 32]), ..journal.slot };
+    assert_eq!(kept.last.frame, FrameNumber(3));
+    assert_eq!(rot(&tail(&other)), (4, Witness::SlotContradicts));
 }

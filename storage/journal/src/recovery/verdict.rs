@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use model::Seq;
+use model::{Incarnation, Seq};
 
 use super::BadFrame;
 use crate::{FrameNumber, Position, SegmentNumber};
@@ -57,6 +57,8 @@ pub enum Witness {
     SlotLost,
     /// The slot announced a segment, which was synced before, and whose file is gone.
     SegmentLost(SegmentNumber),
+    /// The superblock: it has this incarnation, which begins with a frame that was durable before.
+    Superblock(Incarnation),
     /// The slot, of a frame that is there: it names another hash, or another root.
     SlotContradicts,
 }
@@ -71,6 +73,9 @@ impl fmt::Display for Witness {
                 "neither copy of the frontier slot can be read, so nobody can say what was durable",
             ),
             Self::SegmentLost(segment) => write!(f, "segment {segment} was announced, and its file is gone"),
+            Self::Superblock(incarnation) => {
+                write!(f, "the superblock knows that incarnation {} begins with it", incarnation.0)
+            }
             Self::SlotContradicts => {
                 f.write_str("the frontier slot names another hash or root than the journal has")
             }

@@ -90,6 +90,18 @@ pub enum Fault {
     /// A slice's digest is not that of its body.
     #[error("the slice's digest is not that of its body")]
     SliceDigest,
+    /// An incarnation that does not follow the one that lasts.
+    #[error("it should leave incarnation {expected}")]
+    Parent {
+        /// The one that lasts.
+        expected: u32,
+    },
+    /// An incarnation's parent with another tree than the entries before it.
+    #[error("the tree of its parent is not that of the {size} entries before it")]
+    ParentTree {
+        /// Entries before it.
+        size: u64,
+    },
     /// A claimed size is not that of a frame's end.
     #[error("no frame ended at size {claimed}")]
     HeadSize {

@@ -64,6 +64,8 @@ pub struct Report {
     pub opens: u64,
     /// Slices.
     pub slices: u64,
+    /// Incarnations after the first.
+    pub incarnations: u64,
     /// Bytes of their bodies, hashed.
     pub slice_bytes: u64,
     /// Idempotency keys, each with one outcome.

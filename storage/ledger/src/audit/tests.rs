@@ -46,7 +46,7 @@ fn with_posting(seq: u64, change: fn(&mut Posting)) -> Vec<(u64, Fault)> {
     let mut journal = journal();
     match &mut journal[usize::try_from(seq - 1).unwrap()] {
         Stored::Posting(posting) => change(posting),
-        Stored::Slice(..) => panic!("entry {seq} is a slice"),
+        _ => panic!("entry {seq} is no posting"),
     }
     faults(&journal)
 }
@@ -55,7 +55,7 @@ fn with_slice(seq: u64, change: fn(&mut Slice, &mut Vec<u8>)) -> Vec<(u64, Fault
     let mut journal = journal();
     match &mut journal[usize::try_from(seq - 1).unwrap()] {
         Stored::Slice(slice, body) => change(slice, body),
-        Stored::Posting(_) => panic!("entry {seq} is a posting"),
+        _ => panic!("entry {seq} is no slice"),
     }
     faults(&journal)
 }

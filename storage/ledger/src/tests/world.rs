@@ -4,11 +4,11 @@ use alloc::vec::Vec;
 use std::{format, string::String};
 
 use model::{
-    AccountName, Amount, Asset, Declined, IdemKey, Kind, Posting, Preconditions, RecordRef, Request, Seq,
-    Slice, SliceRequest, Text, Timestamp,
+    AccountName, Amount, Asset, Beginning, Declined, IdemKey, Kind, Posting, Preconditions, RecordRef,
+    Request, Seq, Slice, SliceRequest, Text, Timestamp,
 };
 
-use crate::{Decision, Hash, HashKind, Ledger, Params, SliceDecision, Tree, record_leaf_hash};
+use crate::{Decision, Error, Hash, HashKind, Ledger, Params, SliceDecision, Tree, record_leaf_hash};
 
 pub(crate) const START_MILLIS: u64 = 1_760_000_000_000;
 
@@ -63,6 +63,7 @@ pub(crate) enum Fate {
 pub(crate) enum Stored {
     Posting(Posting),
     Slice(Slice, Vec<u8>),
+    Beginning(Beginning),
 }
 
 impl Stored {
@@ -70,6 +71,7 @@ impl Stored {
         match self {
             Self::Posting(posting) => RecordRef::Posting(*posting),
             Self::Slice(slice, body) => RecordRef::Slice(*slice, body),
+            Self::Beginning(beginning) => RecordRef::Beginning(*beginning),
         }
     }
 }
@@ -132,6 +134,12 @@ impl World {
             self.record(Stored::Slice(*slice, request.body.clone()));
         }
         decision
+    }
+
+    pub(crate) fn begin(&mut self, beginning: &Beginning) -> Result<(), Error> {
+        self.ledger.apply_record(&RecordRef::Beginning(*beginning))?;
+        self.record(Stored::Beginning(*beginning));
+        Ok(())
     }
 
     fn record(&mut self, stored: Stored) {

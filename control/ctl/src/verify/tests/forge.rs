@@ -39,6 +39,10 @@ pub(super) fn raise_credit(world: &World, kind: Kind, nth: usize, by: i128) -> (
                         writer.push_posting(&posting);
                         RecordRef::Posting(posting)
                     }
+                    RecordRef::Beginning(beginning) => {
+                        writer.push_beginning(&beginning);
+                        RecordRef::Beginning(beginning)
+                    }
                     RecordRef::Slice(mut slice, body) => {
                         writer.push_slice(&mut slice, body);
                         RecordRef::Slice(slice, body)
