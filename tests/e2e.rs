@@ -20,6 +20,7 @@ mod safe_mode;
 mod settings;
 mod ship;
 mod slow;
+mod snapshots;
 mod starts;
 mod stops;
 mod template;

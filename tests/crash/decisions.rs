@@ -100,6 +100,17 @@ fn uncovered(rest: &Rest) -> (&SealedFrame, &SealedFrame) {
     (claimed, last)
 }
 
+/// The superblock names an incarnation that has no frame.
+fn begun(rest: &Rest) -> Disk {
+    let mut disk = rest.disk.clone();
+    let superblock = store::superblock(&disk).expect("it is whole");
+    let superblock = Superblock { incarnation: Incarnation(2), ..superblock };
+    for copy in ImageCopy::BOTH {
+        store::write_superblock(&mut disk, &superblock, copy, true);
+    }
+    disk
+}
+
 fn verdict(row: &str, rest: &Rest) -> String {
     let (claimed, last) = uncovered(rest);
     let covered = rest.frames.iter().find(|frame| frame.frame == rest.slot_frame).expect("it is there");
@@ -117,15 +128,7 @@ fn verdict(row: &str, rest: &Rest) -> String {
             assert_eq!(by_hash, by_root);
             by_hash
         }
-        "2a" => {
-            let mut disk = rest.disk.clone();
-            let begun = store::superblock(&disk).expect("it is whole");
-            let begun = Superblock { incarnation: Incarnation(2), ..begun };
-            ImageCopy::BOTH
-                .into_iter()
-                .for_each(|copy| store::write_superblock(&mut disk, &begun, copy, true));
-            tail(&disk)
-        }
+        "2a" => tail(&begun(rest)),
         "3" => tail(&damaged(rest, covered, Damage::Torn)),
         "4" => {
             let disk = damaged(rest, last, Damage::Torn);

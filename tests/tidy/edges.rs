@@ -28,7 +28,7 @@ const EDGES: [(&str, &[&str]); 24] = [
     ("ron-accounting", &["ron-meter", "node"]),
     ("ron-ledger", &["node"]),
     ("svc-wallet", &["node"]),
-    ("ctl", &["model", "wire", "wallet", "caps", "ledger", "journal", "disk", "client"]),
+    ("ctl", &["model", "wire", "wallet", "caps", "ledger", "journal", "disk", "engine", "client"]),
     (
         "bench",
         &[

@@ -11,10 +11,12 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const NOT_READY: u8 = 3;
 /// Nobody answers at the socket.
 pub(crate) const NOBODY: u8 = 4;
-/// The file is not a proof document, the directory no archive.
+/// The file is not a proof document or no whole snapshot, the directory no archive.
 pub(crate) const FORMAT: u8 = 65;
 /// There is nothing to read: no ledger, no file.
 pub(crate) const NOTHING: u8 = 66;
+/// Something is there already under the name, and nothing is written over.
+pub(crate) const EXISTS: u8 = 73;
 /// Somebody else is at it.
 pub(crate) const LOCKED: u8 = 75;
 /// The node's answer is not of this version.

@@ -7,9 +7,15 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
+use model::Text;
 use serde::Serialize;
 
-use crate::{archive, check_receipt, exit, ship::Shipping, verify};
+use crate::{
+    archive, check_receipt, exit,
+    ship::Shipping,
+    snapshot::{self, CreateParams, Created, Point, RestoreParams, Restored, SnapshotError, VerifyParams},
+    verify,
+};
 
 /// Bytes of a proof document at most; more is not read.
 const DOCUMENT_BYTES_MAX: u64 = 1 << 20;
@@ -18,7 +24,8 @@ const PROGRESS_EVERY: u64 = 1_024;
 /// How long `ship --follow` waits before it looks again.
 const FOLLOW_EVERY: rustix::time::Timespec = rustix::time::Timespec { tv_sec: 1, tv_nsec: 0 };
 
-/// Audits a ledger from its files, and receipts from their own bytes; ships sealed segments.
+/// Audits a ledger from its files, receipts from their own bytes; ships sealed segments; makes, audits and
+/// restores snapshots.
 #[derive(Debug, Parser)]
 #[command(name = "ron-ledgerctl", version, after_help = CODES)]
 struct Arguments {
@@ -29,9 +36,9 @@ struct Arguments {
     command: Command,
 }
 
-const CODES: &str = "Exit codes: 0 clean; 1 something does not hold; 2 usage; 65 not a proof document, not an archive; \
-66 no ledger or no file here; 77 permission denied; 80 the superblock cannot be believed; \
-81 segments without a superblock; 84 a frame format of another build; 91 the kernel refuses; 93 the device does not give up the bytes; \
+const CODES: &str = "Exit codes: 0 clean; 1 something does not hold; 2 usage; 65 not a proof document, not an archive, no whole snapshot; \
+66 no ledger or no file here; 73 something is there under the name; 77 permission denied; 80 the superblock cannot be believed; \
+81 segments without a superblock; 84 a frame format of another build; 87 no space; 91 the kernel refuses; 93 the device does not give up the bytes; \
 94 not the log's key; 99 the archive is another's or does not reach.";
 
 #[derive(Debug, Subcommand)]
@@ -53,6 +60,64 @@ enum Command {
         #[arg(long)]
         key: String,
     },
+    /// The whole ledger as one signed archive.
+    #[command(subcommand)]
+    Snapshot(SnapshotCommand),
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum SnapshotCommand {
+    /// Makes one, beside a running node or of a stopped one.
+    Create {
+        /// The file to make, such as `snap.tar.zst`; one that is there is not written over.
+        #[arg(long)]
+        out: PathBuf,
+        /// The node's data directory, or the directory that holds `superblock`.
+        #[arg(long, default_value = "macronode-data")]
+        data_dir: PathBuf,
+        /// The node's keys; left out, `keys` beside the ledger.
+        #[arg(long)]
+        keys: Option<PathBuf>,
+        /// Reads at most as many MiB a second.
+        #[arg(long)]
+        mib_per_s: Option<u32>,
+    },
+    /// Checks signature and hashes, then audits every entry in it.
+    Verify {
+        /// The archive.
+        file: PathBuf,
+        /// The log's verifier key; left out, the one in the archive is believed, and shown.
+        #[arg(long)]
+        key: Option<String>,
+        /// Where it is unpacked for the audit, if not in the system's temporary directory.
+        #[arg(long)]
+        scratch: Option<PathBuf>,
+    },
+    /// Restores one into an absent or empty directory, in a new life of the ledger.
+    Restore {
+        /// The archive.
+        file: PathBuf,
+        /// The node's data directory to be.
+        #[arg(long)]
+        to_dir: PathBuf,
+        /// Ends at the last frame at or before this entry, or this time (RFC 3339).
+        #[arg(long, value_parser = Point::parse)]
+        to: Option<Point>,
+        /// The log's verifier key; left out, the one in the archive is believed, and shown.
+        #[arg(long)]
+        key: Option<String>,
+        /// Goes on in the life that it had: only if the old data directory is never started again and had
+        /// no entry after these.
+        #[arg(long)]
+        same_life: bool,
+        /// Why, at most 64 plain characters, for the first entry of the new life.
+        #[arg(long, value_parser = reason)]
+        reason: Option<Text>,
+    },
+}
+
+fn reason(text: &str) -> Result<Text, String> {
+    Text::new(text).ok_or_else(|| "at most 64 visible ASCII characters".into())
 }
 
 #[derive(Debug, clap::Args)]
@@ -94,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Verify { data_dir } => run_verify(data_dir, arguments.json),
         Command::Ship(asked) => run_ship(asked, arguments.json),
         Command::VerifyReceipt { file, key } => run_receipt(file, key, arguments.json),
+        Command::Snapshot(command) => run_snapshot(command, arguments.json),
     };
     ExitCode::from(code)
 }
@@ -165,6 +231,35 @@ fn run_archive_check(dir: &Path, key: Option<&str>, json: bool) -> u8 {
             let text = if json { as_json(&report) } else { report.text() };
             say(&text, if report.clean { exit::OK } else { exit::FOUND })
         }
+        Err(error) => fail(&error, error.exit_code(), json),
+    }
+}
+
+fn run_snapshot(command: &SnapshotCommand, json: bool) -> u8 {
+    match command.clone() {
+        SnapshotCommand::Create { out, data_dir, keys, mib_per_s } => {
+            told(snapshot::create(&CreateParams { data_dir, keys, out, mib_per_s }), json, Created::text)
+        }
+        SnapshotCommand::Verify { file, key, scratch } => {
+            let params = VerifyParams { file, key, scratch };
+            match with_progress(|progress| snapshot::verify_snapshot(&params, progress)) {
+                Ok(report) => {
+                    let code = if report.audit.clean { exit::OK } else { exit::FOUND };
+                    say(&if json { as_json(&report) } else { report.text() }, code)
+                }
+                Err(error) => fail(&error, error.exit_code(), json),
+            }
+        }
+        SnapshotCommand::Restore { file, to_dir, to, key, same_life, reason } => {
+            let params = RestoreParams { file, key, to_dir, to, same_life, reason };
+            told(with_progress(|progress| snapshot::restore(&params, progress)), json, Restored::text)
+        }
+    }
+}
+
+fn told<T: Serialize>(outcome: Result<T, SnapshotError>, json: bool, text: fn(&T) -> String) -> u8 {
+    match outcome {
+        Ok(done) => say(&if json { as_json(&done) } else { text(&done) }, exit::OK),
         Err(error) => fail(&error, error.exit_code(), json),
     }
 }

@@ -1,8 +1,10 @@
 //! The operator's tools: `ronctl` asks a running node over its admin socket, `ron-ledgerctl` audits a
-//! ledger from its files and a receipt from its own bytes.
+//! ledger from its files and a receipt from its own bytes, ships its segments, makes and restores
+//! snapshots.
 //!
-//! Holds: `ron-ledgerctl verify` and `ship` write nothing of a ledger and take no lock of it, so they may
-//! stand beside a running node; they share the formats with the server and none of its state. Every exit code is in `exit` and in
+//! Holds: `ron-ledgerctl` writes nothing into a data directory that is there and takes no lock in it, so
+//! it may stand beside a running node; it shares the formats with the server and none of its state. What
+//! a restore makes is a directory of its own. Every exit code is in `exit` and in
 //! `docs/errors.md`. Leaves to others: what the bytes mean (`journal`, `ledger`), what a node does
 //! when it is asked (`node`).
 #![forbid(unsafe_code)]
@@ -14,6 +16,7 @@ mod ledgerctl;
 mod receipt;
 mod ronctl;
 mod ship;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 mod verify;

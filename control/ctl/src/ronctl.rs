@@ -8,6 +8,7 @@ use wire::admin::{ChaosStatus, Fault, Inject, NodeStatus, Outcome, Target, Verb}
 use crate::{
     admin_client::{ask, find},
     exit,
+    snapshot::{CreateParams, create},
 };
 
 const CODES: &str = "Exit codes: 0 ready, or done; 1 the node refuses; 2 usage; 3 not ready; 4 nobody answers; \
@@ -41,6 +42,22 @@ enum Command {
     Chaos {
         #[command(subcommand)]
         action: ChaosAction,
+    },
+    /// Of the node's ledger.
+    #[command(subcommand)]
+    Ledger(LedgerAction),
+}
+
+#[derive(Debug, Subcommand)]
+enum LedgerAction {
+    /// The whole ledger as one signed archive: `ron-ledgerctl snapshot create` of the node that answers.
+    Snapshot {
+        /// The file to make; one that is there is not written over.
+        #[arg(long)]
+        out: PathBuf,
+        /// Reads at most as many MiB a second.
+        #[arg(long)]
+        mib_per_s: Option<u32>,
     },
 }
 
@@ -100,7 +117,8 @@ impl RoleName {
 impl Command {
     fn verb(&self) -> Verb {
         match self {
-            Self::Status => Verb::Status {},
+            // Where a snapshot is to be made of is in the node's state.
+            Self::Status | Self::Ledger(_) => Verb::Status {},
             Self::Chaos { action: ChaosAction::Inject { target, fault, millis, for_secs } } => {
                 let fault = match fault {
                     FaultName::Latency => Fault::Latency,
@@ -131,6 +149,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(error.exit_code());
         }
     };
+    if let (Command::Ledger(action), Outcome::Status(status)) = (&arguments.command, &outcome) {
+        return snapshot_of(status, action, arguments.json);
+    }
     let (text, code) = told(&outcome);
     let json = || serde_json::to_string_pretty(&outcome).expect("an answer is texts and numbers") + "\n";
     match (&outcome, arguments.json) {
@@ -139,6 +160,26 @@ pub fn main() -> ExitCode {
         (Outcome::Status(_) | Outcome::Chaos(_), false) => say(&text),
     }
     ExitCode::from(code)
+}
+
+#[expect(clippy::print_stderr, reason = "this is the command line")]
+fn snapshot_of(status: &NodeStatus, action: &LedgerAction, json: bool) -> ExitCode {
+    let LedgerAction::Snapshot { out, mib_per_s } = action;
+    let (data_dir, out, mib_per_s) = (PathBuf::from(&status.data_dir), out.clone(), *mib_per_s);
+    match create(&CreateParams { data_dir, keys: None, out, mib_per_s }) {
+        Ok(created) if json => {
+            say(&(serde_json::to_string_pretty(&created).expect("texts and numbers") + "\n"));
+            ExitCode::from(exit::OK)
+        }
+        Ok(created) => {
+            say(&created.text());
+            ExitCode::from(exit::OK)
+        }
+        Err(error) => {
+            eprintln!("ronctl: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
 }
 
 /// A reader that has gone is no reason for another code.

@@ -12,6 +12,7 @@ use core::fmt;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use model::Life;
 use sha2::{Digest as _, Sha256};
 
 /// Bytes of a note at most, signatures included.
@@ -131,6 +132,13 @@ impl NoteVerifier {
         let key = VerifyingKey::from_bytes(key).map_err(|_| NoteError::Key)?;
         let verifier = Self { name: name.to_string(), key };
         if hex_id(verifier.id()) == id { Ok(verifier) } else { Err(NoteError::Key) }
+    }
+
+    /// The same key under the name that the ledger's log had in its first incarnation: the one that the
+    /// superblock knows.
+    #[must_use]
+    pub fn of_ledger(&self) -> Self {
+        Self { name: Life::ledger(&self.name).to_string(), key: self.key }
     }
 
     /// Its name.

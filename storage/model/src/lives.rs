@@ -7,6 +7,9 @@ use alloc::{format, string::String, vec::Vec};
 
 use crate::{Beginning, Incarnation, Seq, limits::INCARNATIONS_MAX};
 
+/// Between the ledger's name and the life's in an origin.
+const LIFE: &str = "/incarnation/";
+
 /// One incarnation after the first: from which entry on, and which of those with its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {
@@ -30,7 +33,13 @@ impl Life {
     #[must_use]
     pub fn origin(&self, ledger: &str) -> String {
         let id = u64::from_be_bytes(self.id);
-        format!("{ledger}/incarnation/{}-{id:016x}", self.incarnation.0)
+        format!("{ledger}{LIFE}{}-{id:016x}", self.incarnation.0)
+    }
+
+    /// What the ledger's log signed under in its first life, from what it signs under in any.
+    #[must_use]
+    pub fn ledger(origin: &str) -> &str {
+        origin.rsplit_once(LIFE).map_or(origin, |(ledger, _)| ledger)
     }
 }
 
@@ -104,6 +113,8 @@ mod tests {
     #[test]
     fn a_life_signs_under_a_name_of_its_own() {
         let life = Life { id: [3; 8], ..life(2, 8) };
-        assert_eq!(life.origin("example.org/log"), "example.org/log/incarnation/2-0303030303030303");
+        let origin = life.origin("example.org/log");
+        assert_eq!(origin, "example.org/log/incarnation/2-0303030303030303");
+        assert_eq!((Life::ledger(&origin), Life::ledger("x")), ("example.org/log", "x"));
     }
 }

@@ -52,7 +52,8 @@ pub(crate) fn file_name(segment: SegmentNumber) -> String {
 
 /// Tells a log's name and key from any other, as the superblock keeps it.
 pub(crate) fn fingerprint(verifier: &NoteVerifier) -> [u8; 32] {
-    HashKind::Sha256.leaf(verifier.to_string().as_bytes())
+    // The superblock knows the name of the first incarnation; later ones sign under names of their own.
+    HashKind::Sha256.leaf(verifier.of_ledger().to_string().as_bytes())
 }
 
 impl Archive {
