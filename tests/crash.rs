@@ -4,3 +4,4 @@
 mod damage;
 mod decisions;
 mod images;
+mod mirror;

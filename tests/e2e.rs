@@ -6,6 +6,7 @@
 mod demo;
 mod full;
 mod kills;
+mod mirror;
 mod operators;
 mod operators_ctl;
 mod payers;

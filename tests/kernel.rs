@@ -10,6 +10,7 @@ mod failing;
 mod full;
 pub(crate) mod image;
 mod methods;
+mod mirror;
 mod poisoned;
 mod rig;
 mod role;

@@ -2,6 +2,8 @@
 //!
 //! `SEED=n` runs the worlds from that seed on, `SIM_RUNS=n` as many of them.
 
+mod mirror;
+
 use tests::{
     money::Money,
     node::Flaw,

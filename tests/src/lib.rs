@@ -9,6 +9,7 @@ pub mod content;
 pub mod damage;
 pub mod disk;
 pub mod images;
+pub mod mirror;
 pub mod money;
 pub mod node;
 pub mod oracle;

@@ -38,6 +38,10 @@ struct Arguments {
     /// Sets one key, as in `--set wallet.http=127.0.0.1:0`; stronger than environment and file.
     #[arg(long = "set", value_name = "KEY=VALUE", global = true)]
     set: Vec<String>,
+    /// Goes on with one of two copies of the ledger although the other is not there, and begins a new
+    /// incarnation. For one start.
+    #[arg(long)]
+    force_single: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -75,7 +79,7 @@ enum ConfigAction {
 pub fn main(build: &Build) -> ExitCode {
     let face = Arguments::command().name(build.service).version(build.version);
     let matches = face.get_matches();
-    let Arguments { config, set, command } =
+    let Arguments { config, set, force_single, command } =
         Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let file = config.as_deref();
     match command.unwrap_or(Command::Run) {
@@ -85,7 +89,10 @@ pub fn main(build: &Build) -> ExitCode {
             Err(problems) => refuse(build, &problems),
         },
         Command::Run => match load(file, &set) {
-            Ok((_, params)) => process::run(build, &params),
+            Ok((_, mut params)) => {
+                params.ledger.force_single = force_single;
+                process::run(build, &params)
+            }
             Err(problems) => refuse(build, &problems),
         },
     }

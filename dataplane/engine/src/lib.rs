@@ -8,6 +8,7 @@
 mod bell;
 mod checkpointer;
 mod clock;
+mod commit_files;
 mod commit_loop;
 mod derived;
 mod fatal;
@@ -40,8 +41,8 @@ pub use placement::{Placement, Wanted, cores, pin, plan};
 pub use source::{Ends, Inlet, Source, source};
 pub use status_board::StatusBoard;
 pub use store::{
-    Begun, Birth, NewLife, OpenError, OpenReport, Replay, ReplayError, Segments, Store, StoreParams,
-    begin_incarnation, is_ledger,
+    Begun, Birth, Copied, MemberFiles, NewLife, OpenError, OpenReport, Replay, ReplayError, Segments, Store,
+    StoreParams, begin_incarnation, is_ledger,
 };
 pub use tile_files::TileFiles;
 pub use usage::{

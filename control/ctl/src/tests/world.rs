@@ -49,6 +49,8 @@ impl World {
             accounts_max: 1_000,
             keys_max: 1_000_000,
             direct: Direct::Preferred,
+            mirror: None,
+            force_single: false,
         };
         let params = LedgerParams {
             store,

@@ -15,30 +15,30 @@ const CHECKPOINT_BYTES_MAX: u64 = 64 << 30;
 
 /// What stands beside the journal.
 #[derive(Debug)]
-pub(crate) struct Files {
-    pub(crate) root: PathBuf,
-    pub(crate) superblock: Superblock,
-    pub(crate) key: FrameKey,
+pub(super) struct Files {
+    pub(super) root: PathBuf,
+    pub(super) superblock: Superblock,
+    pub(super) key: FrameKey,
     /// The newest whole copy; `None` if neither is.
-    pub(crate) slot: Option<Slot>,
+    pub(super) slot: Option<Slot>,
     /// Newest first; those whose header cannot be believed are in `remarks`.
-    pub(crate) checkpoints: Vec<CheckpointFile>,
+    pub(super) checkpoints: Vec<CheckpointFile>,
     /// What is not as it should be and no damage to what counts.
-    pub(crate) remarks: Vec<String>,
+    pub(super) remarks: Vec<String>,
 }
 
 /// A checkpoint whose header is whole.
 #[derive(Clone, Debug)]
-pub(crate) struct CheckpointFile {
-    pub(crate) name: String,
-    pub(crate) header: Checkpoint,
+pub(super) struct CheckpointFile {
+    pub(super) name: String,
+    pub(super) header: Checkpoint,
     /// Whether the payload has the digest that the header names.
-    pub(crate) whole: Result<(), ImageError>,
+    pub(super) whole: Result<(), ImageError>,
 }
 
 impl Files {
     /// Reads what stands beside the journal in `data_dir`, or in its `ledger`.
-    pub(crate) fn read(data_dir: &Path) -> Result<Self, VerifyError> {
+    pub(super) fn read(data_dir: &Path) -> Result<Self, VerifyError> {
         let root = locate(data_dir)?;
         let mut remarks = Vec::new();
         let path = root.join(journal::SUPERBLOCK_FILE);
@@ -54,7 +54,7 @@ impl Files {
     }
 
     /// The newest slot as it stands now.
-    pub(crate) fn slot_now(&self) -> Result<Option<Slot>, VerifyError> {
+    pub(super) fn slot_now(&self) -> Result<Option<Slot>, VerifyError> {
         slot(&self.root, &self.superblock, &self.key, &mut Vec::new())
     }
 }

@@ -11,22 +11,22 @@ const PAGE: u64 = ALIGNMENT_BYTES as u64;
 
 /// The segments of a ledger.
 #[derive(Debug)]
-pub(crate) struct Segments {
+pub(super) struct Segments {
     directory: PathBuf,
     files: Vec<SegmentFile>,
     open: Option<(SegmentNumber, DirectFile)>,
     bounce: AlignedBuf,
     /// Bytes read so far.
-    pub(crate) read_bytes: u64,
+    pub(super) read_bytes: u64,
     /// The last refusal of the kernel, which `ReadFailure` has no room for.
-    pub(crate) refused: Option<DiskError>,
+    pub(super) refused: Option<DiskError>,
     /// Whether every file was read past the page cache.
-    pub(crate) is_direct: bool,
+    pub(super) is_direct: bool,
 }
 
 impl Segments {
     /// Lists the segments in `directory`; none if it is not there.
-    pub(crate) fn open(directory: &Path) -> Result<Self, DiskError> {
+    pub(super) fn open(directory: &Path) -> Result<Self, DiskError> {
         let entries = match directory::list(directory) {
             Ok(entries) => entries,
             Err(error) if error.is_not_found() => Vec::new(),

@@ -46,6 +46,8 @@ pub(crate) fn params(directory: &Path, io: Io) -> LedgerParams {
         accounts_max: 10_000,
         keys_max: 100_000,
         direct: Direct::Preferred,
+        mirror: None,
+        force_single: false,
     };
     LedgerParams {
         store,

@@ -20,7 +20,8 @@ use model::{
 };
 
 use super::{
-    OpenError, Segments, StoreParams, images,
+    OpenError, StoreParams, images,
+    members::Members,
     open::{self, Places, Store},
     replay::ReplayError,
 };
@@ -111,11 +112,14 @@ pub fn begin_incarnation(directory: &Path, direct: Direct, new: &NewLife) -> Res
         accounts_max: 1,
         keys_max: 1,
         direct,
+        mirror: None,
+        force_single: false,
     };
     let key = FrameKey::new(&superblock.frame_key);
-    let slot = open::slot(&params, &places, &superblock, &key)?;
+    let members = Members::alone(&places, &superblock);
+    let slot = open::slot(&members, &superblock, &key)?;
     let mut trail = Trail { tree: Tree::new(hash), at: Timestamp::default(), lives: 0 };
-    let recovered = walk(&params, &places, &superblock, &key, slot.as_ref(), &mut trail)?;
+    let recovered = walk(&params, &members, &superblock, &key, slot.as_ref(), &mut trail)?;
     let Some(resume) = recovered.resume_after_flush(hash.empty()) else {
         let Tail::Rot(rot) = recovered.tail else { unreachable!("only rot has nowhere to go on") };
         return Err(OpenError::Rot(rot));
@@ -126,7 +130,7 @@ pub fn begin_incarnation(directory: &Path, direct: Direct, new: &NewLife) -> Res
     open::flush(&params, &places, &recovered)?;
     let superblock = Superblock { epoch: recovered.next_epoch, ..superblock };
     open::write_superblock(&params, &places, &superblock)?;
-    open::cut_tail(&params, &places, &superblock, &recovered)?;
+    open::cut_tail(&params, &members, &superblock, &key, &recovered)?;
     let slot = slot.expect("a lost slot is rot");
     let (tree, at) = (trail.tree, trail.at);
     let kept = Kept { superblock: &superblock, key: &key, slot: &slot, resume: &resume, tree, at };
@@ -143,7 +147,7 @@ impl Store {
     /// # Errors
     /// `OpenError` if it cannot be written; the store is then of no more use.
     pub fn begin_incarnation(&mut self, params: &StoreParams, new: &NewLife) -> Result<Begun, OpenError> {
-        let places = Places { root: params.directory.clone() };
+        let places = self.copies.first().cloned().expect("a ledger has a directory");
         let replay = self.replay.as_mut().expect("a store is opened with its state");
         if replay.ledger.lives().iter().len() >= INCARNATIONS_MAX {
             return Err(too_many());
@@ -210,13 +214,14 @@ impl Trail {
 
 fn walk(
     params: &StoreParams,
-    places: &Places,
+    members: &Members,
     superblock: &Superblock,
     key: &FrameKey,
     slot: Option<&Slot>,
     trail: &mut Trail,
 ) -> Result<journal::Recovered, OpenError> {
-    let mut segments = Segments::open(&places.segments(), params.direct)?;
+    let places = &members.home;
+    let mut segments = members.copies(superblock, key, params.direct)?;
     segments.read_ahead();
     let input = Input {
         geometry: superblock.geometry,

@@ -55,6 +55,8 @@ impl Node {
             accounts_max: 10_000,
             keys_max: 10_000,
             direct: Direct::Preferred,
+            mirror: None,
+            force_single: false,
         };
         let ledger = LedgerParams {
             store,

@@ -60,9 +60,10 @@ fn planned(directory: &Path) -> (Places, FrameKey, Plan) {
     let places = Places { root: directory.into() };
     let superblock = open::existing_superblock(&places).unwrap();
     let key = FrameKey::new(&superblock.frame_key);
-    let slot = open::slot(&params, &places, &superblock, &key).unwrap().unwrap();
+    let members = Members::alone(&places, &superblock);
+    let slot = open::slot(&members, &superblock, &key).unwrap().unwrap();
     let mut trail = Trail { tree: Tree::new(HashKind::Sha256), at: Timestamp::default(), lives: 0 };
-    let recovered = walk(&params, &places, &superblock, &key, Some(&slot), &mut trail).unwrap();
+    let recovered = walk(&params, &members, &superblock, &key, Some(&slot), &mut trail).unwrap();
     let resume = recovered.resume_after_flush(HashKind::Sha256.empty()).unwrap();
     let (tree, at) = (trail.tree, trail.at);
     let kept = Kept { superblock: &superblock, key: &key, slot: &slot, resume: &resume, tree, at };
