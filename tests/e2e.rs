@@ -7,6 +7,7 @@ mod demo;
 mod frozen;
 mod full;
 mod kills;
+mod mirror;
 mod operators;
 mod operators_ctl;
 mod past;

@@ -11,6 +11,7 @@ mod failing;
 mod full;
 pub(crate) mod image;
 mod methods;
+mod mirror;
 mod poisoned;
 mod rig;
 mod role;

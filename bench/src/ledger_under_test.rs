@@ -345,6 +345,7 @@ fn start(
             accounts_max: 4 * ACCOUNTS,
             keys_max: setting.entries_max + 4 * ACCOUNTS,
             direct: Direct::Required,
+            mirror: None,
         },
         io: Io::Uring,
         commit: CommitMethod::Dsync,

@@ -96,6 +96,7 @@ fn in_ledger(data: &Path) -> Books {
         accounts_max: 1_000_000,
         keys_max: 100_000,
         direct: Direct::Preferred,
+        mirror: None,
     };
     let params = LedgerParams {
         store,

@@ -63,6 +63,7 @@ fn start(directory: &std::path::Path, canary: bool) -> LedgerRole {
             accounts_max: 1_000,
             keys_max: 20_000,
             direct: Direct::Preferred,
+            mirror: None,
         },
         io: Io::Auto,
         commit: CommitMethod::Dsync,

@@ -15,7 +15,7 @@ const PATIENCE: Nanos = Nanos::from_secs(60);
 
 /// Starts a ledger with segments of 1 MiB.
 pub(super) fn start(directory: &Path, io: Io, observer: Box<dyn CommitObserver>) -> LedgerRole {
-    start_with(directory, io, CommitMethod::Dsync, observer)
+    start_on(directory, None, io, observer)
 }
 
 /// The same, with this commit method.
@@ -25,6 +25,25 @@ pub(super) fn start_with(
     commit: CommitMethod,
     observer: Box<dyn CommitObserver>,
 ) -> LedgerRole {
+    start_params(directory, None, (io, commit), observer)
+}
+
+/// The same, with a mirror.
+pub(super) fn start_on(
+    directory: &Path,
+    mirror: Option<&Path>,
+    io: Io,
+    observer: Box<dyn CommitObserver>,
+) -> LedgerRole {
+    start_params(directory, mirror, (io, CommitMethod::Dsync), observer)
+}
+
+fn start_params(
+    directory: &Path,
+    mirror: Option<&Path>,
+    (io, commit): (Io, CommitMethod),
+    observer: Box<dyn CommitObserver>,
+) -> LedgerRole {
     let store = StoreParams {
         directory: directory.into(),
         hash: ledger::HashKind::Blake3,
@@ -32,6 +51,7 @@ pub(super) fn start_with(
         accounts_max: 1_000,
         keys_max: 1_000_000,
         direct: Direct::Preferred,
+        mirror: mirror.map(Path::to_path_buf),
     };
     let params = LedgerParams {
         store,

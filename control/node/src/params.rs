@@ -46,6 +46,8 @@ pub struct LedgerParams {
     pub segment_bytes: u64,
     /// How the journal is written.
     pub storage: StorageParams,
+    /// Directory of the second copy of the journal.
+    pub mirror: Option<PathBuf>,
     /// Frames on their way at once.
     pub frames_in_flight: usize,
     /// The committer's core, if one is named.
@@ -158,6 +160,11 @@ fn relations(settings: &Settings) -> Vec<Problem> {
     if origin.is_empty() || origin.contains(|letter: char| letter.is_whitespace() || letter == '+') {
         wrong("ledger.origin", "expected a name without spaces or `+` (C2SP signed-note)".into());
     }
+    let own = settings.path("data_dir").join("ledger");
+    let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path);
+    if mirror(settings).is_some_and(|mirror| absolute(mirror) == absolute(own)) {
+        wrong("ledger.mirror", "expected another directory than the ledger's own".into());
+    }
     if 86_400_000 % settings.number::<u32>("accounting.window_millis") != 0 {
         wrong("accounting.window_millis", "a day must be whole windows".into());
     }
@@ -186,6 +193,7 @@ fn ledger_params(settings: &Settings) -> LedgerParams {
         origin: settings.text("ledger.origin").into(),
         segment_bytes: settings.number::<u64>("ledger.segment_mib") << 20,
         storage: storage_params(settings),
+        mirror: mirror(settings),
         frames_in_flight: settings.number("ledger.frames_in_flight"),
         core: usize::try_from(settings.number::<i64>("ledger.core")).ok(),
         spin: settings.is_on("ledger.spin"),
@@ -234,6 +242,11 @@ fn accounting_params(settings: &Settings) -> AccountingParams {
             _ => engine::Executor::Auto,
         },
     }
+}
+
+fn mirror(settings: &Settings) -> Option<PathBuf> {
+    let path = settings.text("ledger.mirror");
+    (!path.is_empty()).then(|| PathBuf::from(path))
 }
 
 /// A socket's path; `None` if it is left to the node.
@@ -296,6 +309,7 @@ mod tests {
             ("ledger.origin=", "expected a name"),
             ("accounting.window_millis=7001", "a day must be whole windows"),
             ("wallet.admin=127.0.0.1:9909", "wallet.admin = \"127.0.0.1:9909\" (flag --set): `ledger.admin`"),
+            ("ledger.mirror=macronode-data/ledger", "expected another directory than the ledger's own"),
             ("log=engine=loud", "log = \"engine=loud\""),
         ] {
             let error = params(&[flag]).unwrap_err().to_string();

@@ -135,6 +135,7 @@ fn ledger_params(params: &Params, placement: &Placement) -> LedgerParams {
             accounts_max: ledger.accounts_max,
             keys_max: ledger.keys_max,
             direct: ledger.storage.direct,
+            mirror: ledger.mirror.clone(),
         },
         io: ledger.storage.io,
         commit: ledger.storage.commit,

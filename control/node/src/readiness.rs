@@ -14,6 +14,7 @@ fn reason(status: &Status, is_ram: bool) -> &'static str {
     match status.refusing {
         Some(reason) => reason.word(),
         None if health.space_low => "space_low",
+        None if health.mirror_lost => "mirror_lost",
         None if health.clock_ahead_millis >= CLOCK_MILLIS => "clock_ahead",
         None if health.clock_ahead_millis <= -CLOCK_MILLIS => "clock_behind",
         None if health.derived_lost => "derived_lost",
@@ -95,12 +96,13 @@ mod tests {
             health,
         };
         let well = Health::default();
-        let low = Health { space_low: true, clock_ahead_millis: CLOCK_MILLIS, derived_lost: true };
+        let low = Health { space_low: true, clock_ahead_millis: CLOCK_MILLIS, derived_lost: true, ..well };
         for (refusing, health, expected) in [
             (None, well, ""),
             (Some(Reason::NoSpace), low, "no_space"),
             (Some(Reason::SafeMode), well, "safe_mode"),
             (None, low, "space_low"),
+            (None, Health { space_low: false, mirror_lost: true, ..low }, "mirror_lost"),
             (None, Health { space_low: false, ..low }, "clock_ahead"),
             (None, Health { clock_ahead_millis: -CLOCK_MILLIS, ..well }, "clock_behind"),
             (None, Health { clock_ahead_millis: CLOCK_MILLIS - 1, ..well }, ""),

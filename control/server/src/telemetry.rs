@@ -40,6 +40,31 @@ pub struct LedgerTelemetry {
     derived_lost: IntGauge,
     storage: IntGaugeVec,
     registered_buffers: IntGauge,
+    mirror: MirrorGauges,
+}
+
+/// What there is to tell of the two copies of the journal.
+#[derive(Clone, Debug)]
+struct MirrorGauges {
+    lost: IntGauge,
+    repaired_bytes: IntGauge,
+}
+
+impl MirrorGauges {
+    fn register(registry: &Registry) -> Result<Self, ServerError> {
+        Ok(Self {
+            lost: gauge(
+                registry,
+                "ledger_mirror_lost",
+                "1 if one of the two copies of the journal does not count",
+            )?,
+            repaired_bytes: gauge(
+                registry,
+                "ledger_mirror_repaired_bytes",
+                "bytes that one copy lacked at the start and was given",
+            )?,
+        })
+    }
 }
 
 impl LedgerTelemetry {
@@ -102,6 +127,7 @@ impl LedgerTelemetry {
                 "ledger_derived_lost",
                 "1 while tiles and frame index are not there, until they are derived anew",
             )?,
+            mirror: MirrorGauges::register(registry)?,
             storage,
             registered_buffers: gauge(
                 registry,
@@ -144,6 +170,8 @@ impl LedgerTelemetry {
         self.space_low.set(i64::from(status.health.space_low));
         self.clock_ahead.set(status.health.clock_ahead_millis / 1_000);
         self.derived_lost.set(i64::from(status.health.derived_lost));
+        self.mirror.lost.set(i64::from(status.health.mirror_lost));
+        self.mirror.repaired_bytes.set(i64::try_from(status.health.repaired_bytes).unwrap_or(i64::MAX));
     }
 }
 

@@ -18,7 +18,7 @@ use crate::{
     bell::Bell,
     derived,
     store::{
-        OpenError, Places, Replay, ReplayError, Segments, StoreParams, Wanted, check_memory, checkpoints,
+        Copies, OpenError, Places, Replay, ReplayError, StoreParams, Wanted, check_memory, checkpoints,
         rules, write_checkpoint,
     },
 };
@@ -47,6 +47,8 @@ enum MakeError {
 pub(crate) struct Recipe {
     pub(crate) params: StoreParams,
     pub(crate) places: Places,
+    /// Where the journal is read.
+    pub(crate) copies: Vec<Places>,
     pub(crate) superblock: Superblock,
     pub(crate) key: FrameKey,
 }
@@ -141,7 +143,7 @@ impl Work {
     }
 
     fn make(&self, wanted: FrameNumber) -> Result<(), MakeError> {
-        let Recipe { params, places, superblock, key } = &self.recipe;
+        let Recipe { params, places, copies, superblock, key } = &self.recipe;
         check_memory(&rules(params, superblock), 1)?;
         let named = checkpoints(places, superblock, key).map_err(OpenError::from)?;
         for start in named.into_iter().map(Some).chain([None]) {
@@ -162,7 +164,8 @@ impl Work {
                 checkpoint,
                 checkpoint_frame_max: FrameNumber::ZERO,
             };
-            let mut segments = Segments::open(&places.segments(), params.direct).map_err(OpenError::from)?;
+            let segments = Copies::open(copies, superblock, key, params.direct);
+            let mut segments = segments.map_err(OpenError::from)?;
             let bytes = recovery_buffer_bytes(superblock.geometry).next_multiple_of(disk::ALIGNMENT_BYTES);
             let mut buffer = AlignedBuf::new(bytes);
             let replayed = recover(&input, &mut segments, &mut buffer, |frame| {

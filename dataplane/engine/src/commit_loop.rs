@@ -12,10 +12,9 @@ use std::{
     time::Duration,
 };
 
-use disk::{AlignedBuf, Backend, BufferPool, Completion, DiskError, FileId, Token};
+use disk::{AlignedBuf, Backend, BufferPool, Completion, DiskError};
 use journal::{
-    Effect, Effects, Event, FrameKey, FrameNumber, IMAGE_BYTES, ImageCopy, Member, Position, SegmentNumber,
-    Slot, WriteFailure,
+    Effect, Effects, Event, FrameKey, FrameNumber, IMAGE_BYTES, Member, Membership, Position, WriteFailure,
 };
 use ledger::Hash;
 use model::{Instant, Nanos, Reason, Seq, Timestamp, limits::FRAME_ENTRIES_MAX};
@@ -23,6 +22,7 @@ use model::{Instant, Nanos, Reason, Seq, Timestamp, limits::FRAME_ENTRIES_MAX};
 use crate::{
     bell::Bell,
     clock,
+    commit_files::{CommitFiles, Ticket},
     feed::{FEED, FedFrame, FeedLine, News},
     intake::{Intake, LaneId, frame_bytes},
     ledger_time::LedgerTime,
@@ -57,11 +57,6 @@ impl CommitObserver for NoObserver {
     fn write(&mut self, _nanos: u64, _bytes: u64) {}
 }
 
-const KIND_FRAME: u64 = 0;
-const KIND_SLOT: u64 = 1;
-const KIND_BELL: u64 = 2;
-const KIND_SHIFT: u32 = 62;
-
 /// A frame between its sealing and its release.
 #[derive(Debug)]
 struct Flying {
@@ -79,10 +74,10 @@ pub(crate) struct CommitLoop {
     pub(crate) backend: Backend,
     pub(crate) bell: Arc<Bell>,
     pub(crate) pool: BufferPool,
-    pub(crate) segments: VecDeque<(SegmentNumber, FileId)>,
+    /// Buffers for the second of two copies; empty pockets without a mirror.
+    pub(crate) twins: Option<BufferPool>,
+    pub(crate) files: CommitFiles,
     pub(crate) preparer: Preparer,
-    pub(crate) slot_file: FileId,
-    pub(crate) slot_buffer: Option<AlignedBuf>,
     pub(crate) key: FrameKey,
     pub(crate) time: LedgerTime,
     pub(crate) feed: Arc<FeedLine>,
@@ -160,6 +155,7 @@ impl CommitLoop {
         self.select();
         self.reap();
         self.take_prepared();
+        self.take_failures();
         self.look_at_space();
         self.take_calls();
         self.tick();
@@ -174,7 +170,7 @@ impl CommitLoop {
             self.bell.wait(Nanos::from_millis(20), || self.has_work());
             return;
         }
-        self.backend.watch(token(KIND_BELL, 0));
+        self.backend.watch(Ticket::Bell.token());
         let submitted = if self.spin {
             self.backend.spin()
         } else if self.has_work() {
@@ -194,7 +190,7 @@ impl CommitLoop {
     fn has_work(&self) -> bool {
         let may_take = self.pipeline.may_begin() && self.can_take_buffer() || self.is_poisoned();
         may_take && self.intake.is_waiting() && (!self.run.waits_for_room || self.is_poisoned())
-            || self.preparer.has_prepared()
+            || self.preparer.has_news()
             || self.preparer.is_stuck() != self.run.short
             || self.stop.load(Ordering::Acquire) && !self.run.told_stop
     }
@@ -207,48 +203,65 @@ impl CommitLoop {
 
     fn reap(&mut self) {
         while let Some(completion) = self.backend.reap() {
-            let Completion { token: Token(word), result, buffer } = completion;
-            let number = word & ((1 << KIND_SHIFT) - 1);
-            match word >> KIND_SHIFT {
-                KIND_FRAME => self.frame_written(FrameNumber(number), result, buffer),
-                KIND_SLOT => {
-                    self.slot_buffer = buffer;
-                    let result = verdict(result, IMAGE_BYTES);
-                    self.tell(Event::SlotWritten { member: Member::First, sequence: number, result });
+            let Completion { token, result, buffer } = completion;
+            match Ticket::of(token) {
+                Ticket::Frame { member, twin, frame } => {
+                    let frame = FrameNumber(frame);
+                    self.keep_frame(frame, twin, buffer);
+                    self.frame_written(member, frame, result);
                 }
-                KIND_BELL => {}
-                _ => unreachable!("tokens are made in this file"),
+                Ticket::Slot { member, sequence } => {
+                    self.files.slot_written(member, buffer);
+                    let result = verdict(result, IMAGE_BYTES);
+                    self.tell(Event::SlotWritten { member, sequence, result });
+                }
+                Ticket::Membership { generation } => {
+                    let result = verdict(result, IMAGE_BYTES);
+                    self.tell(Event::MembershipWritten { generation, result });
+                }
+                Ticket::Bell => {}
             }
         }
     }
 
-    fn frame_written(
-        &mut self,
-        frame: FrameNumber,
-        result: Result<u32, disk::Errno>,
-        buffer: Option<AlignedBuf>,
-    ) {
+    /// Puts a frame's buffer where it belongs.
+    fn keep_frame(&mut self, frame: FrameNumber, twin: bool, buffer: Option<AlignedBuf>) {
+        let buffer = buffer.expect("a write brings its buffer back");
+        if twin {
+            return self.twins.as_mut().expect("there is a second copy").give_back(buffer);
+        }
+        match self.run.flying.iter_mut().find(|flying| flying.frame == frame) {
+            Some(flying) => flying.buffer = Some(buffer),
+            // Released while a member that was given up had not answered.
+            None => self.pool.give_back(buffer),
+        }
+    }
+
+    fn frame_written(&mut self, member: Member, frame: FrameNumber, result: Result<u32, disk::Errno>) {
         let now = clock::monotonic();
-        let flying =
-            self.run.flying.iter_mut().find(|flying| flying.frame == frame).expect("a frame in flight");
-        flying.buffer = buffer;
+        let Some(flying) = self.run.flying.iter().find(|flying| flying.frame == frame) else {
+            // Late word from a member that was given up, which the committer knows.
+            return self.tell(Event::Persisted { member, frame, result: Ok(()) });
+        };
         let verdict = verdict(result, flying.frame_bytes);
         let bytes = u64::try_from(flying.frame_bytes).expect("a length fits in 64 bits");
         self.observer.write(now.since(flying.submitted).0, bytes);
-        self.tell(Event::Persisted { member: Member::First, frame, result: verdict });
+        self.tell(Event::Persisted { member, frame, result: verdict });
     }
 
     fn take_prepared(&mut self) {
         while let Some(prepared) = self.preparer.prepared() {
-            if !self.segments.iter().any(|(segment, _)| *segment == prepared.segment) {
-                match self.backend.attach(Arc::clone(&prepared.file)) {
-                    Ok(Some(id)) => self.segments.push_back((prepared.segment, id)),
-                    Ok(None) => unreachable!("at most four files are attached"),
-                    Err(error) => self.ring_failed(&error),
-                }
+            if let Err(error) = self.files.prepared(&prepared, &mut self.backend) {
+                self.ring_failed(&error);
             }
             self.tell(Event::Prepared { segment: prepared.segment, bytes: prepared.bytes });
             self.run.waits_for_room = false;
+        }
+    }
+
+    fn take_failures(&mut self) {
+        while let Some((member, failure)) = self.preparer.failed() {
+            self.tell(Event::PrepareFailed { member, failure });
         }
     }
 
@@ -363,9 +376,11 @@ impl CommitLoop {
             match effect {
                 Effect::Persist { frame, position, bytes } => self.persist(frame, position, bytes),
                 Effect::Release { frame, through } => self.release(frame, through),
-                Effect::WriteMembership { .. } => unreachable!("there is no mirror"),
+                Effect::WriteMembership { membership, cause } => self.lose(&membership, cause),
                 Effect::PrepareSegment(segment) => self.preparer.want(segment),
-                Effect::WriteSlot { copy, slot } => self.write_slot(copy, &slot),
+                Effect::WriteSlot { slot, .. } => {
+                    self.files.write_slot(&mut self.backend, &self.key, &slot);
+                }
                 Effect::Published { tree_size, root } => {
                     self.feed.publish(tree_size, root);
                 }
@@ -394,36 +409,45 @@ impl CommitLoop {
     }
 
     fn persist(&mut self, frame: FrameNumber, position: Position, bytes: usize) {
-        let file = self.segments.iter().find(|(segment, _)| *segment == position.segment);
-        let (_, file) = *file.expect("a frame goes only into a prepared segment");
         let now = clock::monotonic();
         let flying = self.run.flying.iter_mut().find(|flying| flying.frame == frame).expect("sealed before");
         (flying.position, flying.frame_bytes, flying.submitted) = (position, bytes, now);
-        let buffer = flying.buffer.take().expect("sealed and not yet submitted");
-        self.backend.write_durable(file, position.offset, buffer, bytes, token(KIND_FRAME, frame.0));
-        self.retire_segments(position.segment);
-    }
-
-    /// Lets go of segments that no frame in flight can lie in.
-    fn retire_segments(&mut self, current: SegmentNumber) {
-        let oldest = self.run.flying.front().map_or(current, |flying| flying.position.segment);
-        while let Some((segment, id)) = self.segments.front().copied()
-            && segment < current
-            && segment < oldest
-        {
-            self.segments.pop_front();
-            if let Err(error) = self.backend.detach(id) {
-                self.ring_failed(&error);
-            }
+        let mut buffer = flying.buffer.take();
+        let oldest = self.run.flying.front().map_or(position.segment, |flying| flying.position.segment);
+        // The last of them gets the frame itself, one before it a copy.
+        let mut left = self.files.members().count();
+        for member in self.files.members() {
+            left -= 1;
+            let twin = left > 0;
+            let bytes_of_it = if twin { self.twin(buffer.as_ref(), bytes) } else { buffer.take() };
+            let whole = (bytes_of_it.expect("sealed and not yet submitted"), bytes);
+            let ticket = Ticket::Frame { member, twin, frame: frame.0 };
+            self.files.write_frame(&mut self.backend, position, whole, member, ticket);
+        }
+        if let Err(error) = self.files.retire(&mut self.backend, position.segment, oldest) {
+            self.ring_failed(&error);
         }
     }
 
-    fn write_slot(&mut self, copy: ImageCopy, slot: &Slot) {
-        let mut buffer = self.slot_buffer.take().expect("one slot is written at a time");
-        let image = buffer.first_chunk_mut::<IMAGE_BYTES>().expect("the buffer is one image");
-        slot.encode(&self.key, image);
-        let token = token(KIND_SLOT, slot.sequence);
-        self.backend.write_durable(self.slot_file, copy.offset(), buffer, IMAGE_BYTES, token);
+    /// A copy of the frame, for the other member.
+    fn twin(&mut self, frame: Option<&AlignedBuf>, bytes: usize) -> Option<AlignedBuf> {
+        let mut twin = self.twins.as_mut()?.take().expect("as many as frames in flight");
+        twin.get_mut(..bytes)?.copy_from_slice(frame?.get(..bytes)?);
+        Some(twin)
+    }
+
+    /// A write failed on one of two members: the other goes on, when its record says so.
+    fn lose(&mut self, record: &Membership, cause: journal::Poison) {
+        tracing::error!(
+            "mirror lost: the {} copy failed ({cause:?}); the {} goes on alone, generation {}; see to the \
+             device and restart",
+            record.holder.other(),
+            record.holder,
+            record.generation
+        );
+        self.files.write_membership(&mut self.backend, &self.key, record);
+        self.preparer.lose(record.holder.other());
+        self.board.set_mirror_lost();
     }
 
     fn release(&mut self, frame: FrameNumber, through: Seq) {
@@ -434,13 +458,17 @@ impl CommitLoop {
         self.board.set_oldest(self.pipeline.oldest());
         let entries = u64::try_from(done.leaves.len()).expect("a count fits");
         let taken = done.taken;
-        let buffer = flying.buffer.expect("a durable frame's buffer came back");
         let leaves = std::mem::take(&mut done.leaves);
-        let fed = FedFrame { buffer, position: flying.position, frame_bytes: flying.frame_bytes, leaves };
-        if let Err(News::Frame(fed)) = self.feed.send(News::Frame(fed)) {
-            // The follower lags and will read this frame from the journal.
-            self.pool.give_back(fed.buffer);
-            self.keep_leaves(fed.leaves);
+        if let Some(buffer) = flying.buffer {
+            let fed = FedFrame { buffer, position: flying.position, frame_bytes: flying.frame_bytes, leaves };
+            if let Err(News::Frame(fed)) = self.feed.send(News::Frame(fed)) {
+                // The follower lags and will read this frame from the journal.
+                self.pool.give_back(fed.buffer);
+                self.keep_leaves(fed.leaves);
+            }
+        } else {
+            // A member that was given up still has it: the follower reads this frame from the journal.
+            self.keep_leaves(leaves);
         }
         self.take_back();
         done.leaves = self.run.leaves.pop().expect("one more than the follower can have");
@@ -538,11 +566,6 @@ impl CommitLoop {
         // Proofs that wait for a root to be published wait in vain.
         self.feed.ring();
     }
-}
-
-fn token(kind: u64, number: u64) -> Token {
-    assert!(number < 1 << KIND_SHIFT);
-    Token(kind << KIND_SHIFT | number)
 }
 
 fn verdict(result: Result<u32, disk::Errno>, wanted: usize) -> Result<(), WriteFailure> {

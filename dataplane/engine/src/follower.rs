@@ -51,6 +51,8 @@ enum FollowError {
     Behind(#[from] Behind),
     #[error("the journal has no frame {frame} at {position}, though it is durable: {detail}")]
     Missing { frame: u64, position: Position, detail: String },
+    #[error("no frame can be read at {position}: {detail}")]
+    Frame { position: Position, detail: String },
     #[error("entry {seq} cannot be read at {position}: {detail}")]
     Entry { seq: Seq, position: Position, detail: String },
 }
@@ -63,6 +65,8 @@ pub(crate) struct Follower {
     pub(crate) key: FrameKey,
     pub(crate) places: Places,
     pub(crate) segments: Segments,
+    /// The other copy, where there is one: read where the first is damaged.
+    pub(crate) twin: Option<Segments>,
     pub(crate) feed: Arc<FeedLine>,
     pub(crate) reads: Inlet<ReadCall, ReadAnswer>,
     pub(crate) bell: Arc<Bell>,
@@ -275,15 +279,12 @@ impl Follower {
     }
 
     fn frame_len(&mut self, place: Position) -> Result<usize, FollowError> {
-        let mut stride = vec![0; self.geometry().stride_len().max(disk::ALIGNMENT_BYTES)];
-        self.segments.read_at(place.segment, place.offset, &mut stride)?;
-        FrameHeader::parse(&stride, &self.key, self.geometry()).map(|parsed| parsed.frame_bytes).map_err(
-            |error| FollowError::Missing {
-                frame: self.next_frame().0,
-                position: place,
-                detail: error.to_string(),
-            },
-        )
+        let geometry = self.geometry();
+        let found = frame_len(&mut self.segments, &self.key, geometry, place);
+        match (found, &mut self.twin) {
+            (Err(_), Some(twin)) => frame_len(twin, &self.key, geometry, place),
+            (found, _) => found,
+        }
     }
 
     /// The frame's bytes, from the journal. The last one read is kept.
@@ -291,10 +292,13 @@ impl Follower {
         if let Some((_, bytes)) = self.state.cached.take_if(|(cached, _)| *cached == place) {
             return Ok(bytes);
         }
-        let len = self.frame_len(place)?.next_multiple_of(disk::ALIGNMENT_BYTES);
-        let mut bytes = vec![0; len];
-        self.segments.read_at(place.segment, place.offset, &mut bytes)?;
-        Ok(bytes)
+        let geometry = self.geometry();
+        let found = read_frame(&mut self.segments, &self.key, geometry, place);
+        let Some(twin) = &mut self.twin else { return found };
+        if found.as_ref().is_ok_and(|bytes| journal::open(bytes, &self.key, geometry).is_ok()) {
+            return found;
+        }
+        read_frame(twin, &self.key, geometry, place).or(found)
     }
 
     /// The slot names this tree, so its root may be signed.
@@ -551,4 +555,32 @@ impl Follower {
     fn geometry(&self) -> Geometry {
         self.superblock.geometry
     }
+}
+
+/// Bytes of the frame at this place.
+fn frame_len(
+    segments: &mut Segments,
+    key: &FrameKey,
+    geometry: Geometry,
+    place: Position,
+) -> Result<usize, FollowError> {
+    let mut stride = vec![0; geometry.stride_len().max(disk::ALIGNMENT_BYTES)];
+    segments.read_at(place.segment, place.offset, &mut stride)?;
+    let parsed = FrameHeader::parse(&stride, key, geometry);
+    parsed
+        .map(|parsed| parsed.frame_bytes)
+        .map_err(|error| FollowError::Frame { position: place, detail: error.to_string() })
+}
+
+/// The bytes of the frame at this place, whether it is whole or not.
+fn read_frame(
+    segments: &mut Segments,
+    key: &FrameKey,
+    geometry: Geometry,
+    place: Position,
+) -> Result<Vec<u8>, FollowError> {
+    let len = frame_len(segments, key, geometry, place)?.next_multiple_of(disk::ALIGNMENT_BYTES);
+    let mut bytes = vec![0; len];
+    segments.read_at(place.segment, place.offset, &mut bytes)?;
+    Ok(bytes)
 }

@@ -4,7 +4,6 @@
 //! durable, writes the slot and a checkpoint, and joins every thread.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,8 +12,8 @@ use std::{
     thread::JoinHandle,
 };
 
-use disk::{AlignedBuf, Backend, BackendReport, BufferPool, BuffersReport, CommitMethod, Io, RingOptions};
-use journal::{Committer, HEADER_BYTES, IMAGE_BYTES, Identity, Membership, Start};
+use disk::{Backend, BackendReport, BufferPool, BuffersReport, CommitMethod, Io, RingOptions};
+use journal::{Active, Committer, HEADER_BYTES, Identity, Start};
 use model::{Nanos, Seq, limits::FRAME_BYTES_MAX};
 use wire::{Answer, Call, ReadAnswer, ReadCall};
 
@@ -22,6 +21,7 @@ use crate::{
     bell::Bell,
     checkpointer::{Checkpointer, Recipe},
     clock,
+    commit_files::CommitFiles,
     commit_loop::{CommitLoop, CommitObserver, Run},
     feed::{FEED, FeedLine},
     follower::{Follower, Following},
@@ -33,7 +33,7 @@ use crate::{
     preparer::Preparer,
     source::{Source, source},
     status_board::StatusBoard,
-    store::{Birth, OpenError, OpenReport, Places, Segments, Store, StoreParams},
+    store::{Birth, MemberFiles, OpenError, OpenReport, Segments, Store, StoreParams},
 };
 
 /// Questions to the reader open at once.
@@ -131,6 +131,10 @@ impl LedgerRole {
         let feed = FeedLine::new(Arc::clone(&reader_bell));
         let board = Arc::new(StatusBoard::new(store.superblock.ledger, store.superblock.incarnation));
         board.set_durable(store.resume.seq.0);
+        board.set_repaired(store.report.repaired.bytes);
+        if params.store.mirror.is_some() && store.membership.active != Active::Both {
+            board.set_mirror_lost();
+        }
 
         let mut intake = Intake::default();
         let (money, inlet) = source(params.ingress, Arc::clone(&bell))?;
@@ -208,12 +212,16 @@ fn follower(
     feed: &Arc<FeedLine>,
     board: &Arc<StatusBoard>,
 ) -> Result<Follower, OpenError> {
-    let places = Places { root: params.store.directory.clone() };
-    let segments = Segments::open(&places.segments(), params.store.direct)?;
+    let places = store.home.clone();
+    let mut copies = store.copies.iter().map(|copy| Segments::open(&copy.segments(), params.store.direct));
+    let segments = copies.next().expect("a ledger has a directory")?;
+    let twin = copies.next().transpose()?;
+    drop(copies);
     let mut replay = store.replay.take().expect("a store is opened with its state");
     let recipe = Recipe {
         params: params.store.clone(),
         places: places.clone(),
+        copies: store.copies.clone(),
         superblock: store.superblock.clone(),
         key: store.key.clone(),
     };
@@ -230,6 +238,7 @@ fn follower(
         key: store.key.clone(),
         places,
         segments,
+        twin,
         feed: Arc::clone(feed),
         reads,
         bell: Arc::clone(bell),
@@ -284,8 +293,9 @@ fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport, BuffersReport
     let Parts { params, store, intake, bell, feed, board, observer, stop, time } = parts;
     let options = RingOptions { commit: params.commit, ..RingOptions::default() };
     let (mut backend, report) = Backend::open(params.io, &options, Arc::clone(bell.doorbell()))?;
-    backend.hold_lock(Arc::clone(&store.lock))?;
-    let slot_file = backend.attach(Arc::clone(&store.slot_file))?.expect("the first file has a place");
+    for lock in &store.locks {
+        backend.hold_lock(Arc::clone(lock))?;
+    }
     let geometry = store.superblock.geometry;
     let frame_bytes = geometry.frame_bytes_max().min(FRAME_BYTES_MAX);
     let buffers = u16::try_from(params.frames_in_flight + FEED + 2).expect("a few buffers");
@@ -301,7 +311,7 @@ fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport, BuffersReport
         key: store.key.clone(),
         resume: store.resume,
         slot: store.slot,
-        membership: Membership::alone(store.superblock.ledger, store.superblock.incarnation),
+        membership: store.membership,
         in_flight_max: params.frames_in_flight,
     };
     let committer = Committer::new(start, clock::monotonic());
@@ -314,14 +324,17 @@ fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport, BuffersReport
         frame_bytes - HEADER_BYTES,
         params.batch_max_entries,
     );
-    let segments = Places { root: params.store.directory.clone() }.segments();
     let preparer = Preparer::start(
-        &segments,
+        MemberFiles::segments_of(&store.members),
         geometry.segment_bytes(),
         store.resume.next,
         params.store.direct,
         Arc::clone(&bell),
     )?;
+    let in_flight = u16::try_from(params.frames_in_flight).expect("a few frames");
+    let is_pair = store.membership.active == Active::Both;
+    let twins = is_pair.then(|| BufferPool::new(in_flight, frame_bytes));
+    let files = CommitFiles::attach(store.members, &mut backend)?;
     let lanes = intake.lanes().count();
     let mut intake = intake;
     intake.set_largest(pipeline.largest());
@@ -331,10 +344,9 @@ fn commit_loop(parts: Parts) -> Result<(CommitLoop, BackendReport, BuffersReport
         backend,
         bell,
         pool,
-        segments: VecDeque::with_capacity(8),
+        twins,
+        files,
         preparer,
-        slot_file,
-        slot_buffer: Some(AlignedBuf::new(IMAGE_BYTES)),
         key: store.key,
         time,
         feed,
@@ -354,5 +366,7 @@ fn spawn<T: Send + 'static>(name: &'static str, body: impl FnOnce() -> T + Send 
         .expect("the process may start a thread")
 }
 
+#[cfg(test)]
+mod mirror_tests;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@
 mod bell;
 mod checkpointer;
 mod clock;
+mod commit_files;
 mod commit_loop;
 mod derived;
 mod fatal;
@@ -41,7 +42,10 @@ pub use pipeline::{Gathered, Pipeline, Routed};
 pub use placement::{Placement, Wanted, cores, pin, plan};
 pub use source::{Ends, Inlet, Source, source};
 pub use status_board::StatusBoard;
-pub use store::{Birth, OpenError, OpenReport, Replay, ReplayError, Segments, Store, StoreParams, is_ledger};
+pub use store::{
+    Birth, Copied, MemberFiles, OpenError, OpenReport, Replay, ReplayError, Segments, Store, StoreParams,
+    is_ledger,
+};
 pub use tile_files::TileFiles;
 pub use usage::{
     AcceptorBoard, CloseReason, Executor, SHARD_REFUSALS, ShardBoard, ShardStatus, SocketCounters,

@@ -1,8 +1,8 @@
 //! The preparer: one unpinned thread of low priority that fills the next segments with zeros.
 //!
-//! Holds: a segment is told as prepared only when its zeros, its length and its name are durable; a
-//! full disk is met here, where it costs a wait, and not while committing. Leaves to others: which
-//! segment is needed when (`journal::Committer`).
+//! Holds: a segment is told as prepared only when its zeros, its length and its name are durable, on
+//! every member that counts; a full disk is met here, where it costs a wait, and not while committing.
+//! Leaves to others: which segment is needed when, and which members count (`journal::Committer`).
 
 use std::{
     path::{Path, PathBuf},
@@ -13,8 +13,8 @@ use std::{
 };
 
 use crossbeam_queue::ArrayQueue;
-use disk::{Access, Direct, DirectFile, DiskError, directory};
-use journal::{Position, SegmentNumber, segment_file_name};
+use disk::{Access, Direct, DirectFile, DiskError, Operation, directory};
+use journal::{Member, Position, SegmentNumber, WriteFailure, segment_file_name};
 use model::Nanos;
 
 use crate::bell::Bell;
@@ -33,7 +33,8 @@ const QUEUE: usize = 64;
 pub(crate) struct Prepared {
     pub(crate) segment: SegmentNumber,
     pub(crate) bytes: u64,
-    pub(crate) file: Arc<DirectFile>,
+    /// Its file on each member that counted when it was prepared.
+    pub(crate) files: [Option<Arc<DirectFile>>; 2],
 }
 
 /// The committer's end.
@@ -47,16 +48,20 @@ pub(crate) struct Preparer {
 struct Shared {
     wanted: ArrayQueue<SegmentNumber>,
     prepared: ArrayQueue<Prepared>,
+    /// Members on which a segment could not be prepared, and not for want of space.
+    failed: ArrayQueue<(Member, WriteFailure)>,
     bell: Bell,
     committer: Arc<Bell>,
     stop: AtomicBool,
     /// The last try failed; the next one is a moment away.
     stuck: AtomicBool,
+    /// Members that are not written to any more.
+    lost: [AtomicBool; 2],
 }
 
 /// How far one segment is.
 struct Progress {
-    file: Option<Arc<DirectFile>>,
+    files: [Option<Arc<DirectFile>>; 2],
     /// Bytes from the beginning that are zeros, or frames by now.
     ready: u64,
     step: u64,
@@ -64,7 +69,8 @@ struct Progress {
 
 struct Work {
     shared: Arc<Shared>,
-    segments: PathBuf,
+    /// Each member's directory of segments.
+    segments: [Option<PathBuf>; 2],
     segment_bytes: u64,
     resume: Position,
     direct: Direct,
@@ -73,7 +79,7 @@ struct Work {
 impl Preparer {
     /// Starts the thread. The segment of `resume` is filled from there, every later one whole.
     pub(crate) fn start(
-        segments: &Path,
+        segments: [Option<&Path>; 2],
         segment_bytes: u64,
         resume: Position,
         direct: Direct,
@@ -82,13 +88,15 @@ impl Preparer {
         let shared = Arc::new(Shared {
             wanted: ArrayQueue::new(QUEUE),
             prepared: ArrayQueue::new(QUEUE),
+            failed: ArrayQueue::new(QUEUE),
             bell: Bell::new()?,
             committer,
             stop: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
+            lost: [AtomicBool::new(false), AtomicBool::new(false)],
         });
-        let work =
-            Work { shared: Arc::clone(&shared), segments: segments.into(), segment_bytes, resume, direct };
+        let segments = segments.map(|path| path.map(PathBuf::from));
+        let work = Work { shared: Arc::clone(&shared), segments, segment_bytes, resume, direct };
         let thread = std::thread::Builder::new()
             .name("preparer".into())
             .spawn(move || crate::fatal::guard("preparer", || work.run()))
@@ -102,6 +110,12 @@ impl Preparer {
         self.shared.bell.ring();
     }
 
+    /// Prepares nothing on this member any more.
+    pub(crate) fn lose(&self, member: Member) {
+        self.shared.lost[member.index()].store(true, Ordering::Release);
+        self.shared.bell.ring();
+    }
+
     /// What became ready, if anything did.
     pub(crate) fn prepared(&self) -> Option<Prepared> {
         self.shared.prepared.pop()
@@ -112,9 +126,14 @@ impl Preparer {
         self.shared.stuck.load(Ordering::Acquire)
     }
 
-    /// Whether something became ready.
-    pub(crate) fn has_prepared(&self) -> bool {
-        !self.shared.prepared.is_empty()
+    /// A member on which a segment could not be prepared, and not for want of space.
+    pub(crate) fn failed(&self) -> Option<(Member, WriteFailure)> {
+        self.shared.failed.pop()
+    }
+
+    /// Whether something became ready, or failed.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.shared.prepared.is_empty() || !self.shared.failed.is_empty()
     }
 }
 
@@ -148,7 +167,7 @@ impl Work {
     /// then and is never touched again.
     fn prepare_until_done(&self, segment: SegmentNumber) {
         let mut done = Progress {
-            file: None,
+            files: [None, None],
             ready: if segment == self.resume.segment { self.resume.offset } else { 0 },
             step: FIRST_BYTES,
         };
@@ -177,30 +196,74 @@ impl Work {
     }
 
     fn prepare(&self, segment: SegmentNumber, done: &mut Progress) -> Result<(), DiskError> {
-        let file = match &done.file {
-            Some(file) => Arc::clone(file),
-            None => Arc::clone(done.file.insert(self.open(segment)?)),
-        };
         loop {
             let end = (done.ready + done.step).min(self.segment_bytes);
-            if done.ready < end {
-                file.write_zeros(done.ready, end)?;
-            } else {
-                file.datasync()?;
+            for member in Member::BOTH {
+                match self.fill(member, segment, done, end) {
+                    Ok(()) => {}
+                    // Its device is gone, which the committer found out meanwhile.
+                    Err(_) if self.is_lost(member) => {}
+                    Err(error) => {
+                        self.tell_failure(member, &error);
+                        return Err(error);
+                    }
+                }
             }
-            directory::sync_directory(&self.segments)?;
             (done.ready, done.step) = (end, NEXT_BYTES);
-            self.tell(Prepared { segment, bytes: end, file: Arc::clone(&file) });
+            self.tell(Prepared { segment, bytes: end, files: done.files.clone() });
             if end == self.segment_bytes || self.stopping() {
                 return Ok(());
             }
         }
     }
 
+    /// Fills one member's file up to `end`.
+    fn fill(
+        &self,
+        member: Member,
+        segment: SegmentNumber,
+        done: &mut Progress,
+        end: u64,
+    ) -> Result<(), DiskError> {
+        let file = &mut done.files[member.index()];
+        let Some(directory) = self.segments[member.index()].as_deref().filter(|_| !self.is_lost(member))
+        else {
+            *file = None;
+            return Ok(());
+        };
+        let file = match file {
+            Some(file) => file,
+            None => file.insert(self.open(directory, segment)?),
+        };
+        if done.ready < end {
+            file.write_zeros(done.ready, end)?;
+        } else {
+            file.datasync()?;
+        }
+        directory::sync_directory(directory)
+    }
+
+    /// Tells the committer, if it is the device that fails. A full file system says so when space is
+    /// reserved, and is waited for; a device that has no room for what was reserved has failed.
+    fn tell_failure(&self, member: Member, error: &DiskError) {
+        let is_full = matches!(error, DiskError::NoSpace { operation: Operation::Allocate, .. });
+        if is_full || error.is_shortage() {
+            return;
+        }
+        let failure = WriteFailure::Error(error.errno().map_or(0, disk::Errno::raw_os_error));
+        // A queue that is full holds the same word already.
+        let _ = self.shared.failed.push((member, failure));
+        self.shared.committer.ring();
+    }
+
+    fn is_lost(&self, member: Member) -> bool {
+        self.shared.lost[member.index()].load(Ordering::Acquire)
+    }
+
     /// A file that a killed start left half filled is filled again from the beginning: nothing of it
     /// was told as prepared to this start's committer.
-    fn open(&self, segment: SegmentNumber) -> Result<Arc<DirectFile>, DiskError> {
-        let path = self.segments.join(segment_file_name(segment));
+    fn open(&self, directory: &Path, segment: SegmentNumber) -> Result<Arc<DirectFile>, DiskError> {
+        let path = directory.join(segment_file_name(segment));
         let access = if path.exists() { Access::ReadWrite } else { Access::CreateNew };
         let file = Arc::new(DirectFile::open(&path, access, self.direct)?);
         file.lock()?;

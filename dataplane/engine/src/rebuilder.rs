@@ -22,7 +22,7 @@ use crate::{
     checkpointer::Recipe,
     derived::Derived,
     frame_index::FrameRow,
-    store::{LastFrame, ReplayError, Segments},
+    store::{Copies, LastFrame, ReplayError},
 };
 
 /// How long after a failure it is tried again.
@@ -217,7 +217,7 @@ impl Work {
 
     /// Takes the frames up to `wanted`.
     fn read(&self, built: &mut Built, wanted: FrameNumber) -> Result<(), RebuildError> {
-        let Recipe { params, places, superblock, key } = &self.recipe;
+        let Recipe { params, copies, superblock, key, .. } = &self.recipe;
         let checkpoint = built.last.map(|last| Checkpoint {
             ledger: superblock.ledger,
             incarnation: last.incarnation,
@@ -242,7 +242,7 @@ impl Work {
         if built.last.is_some_and(|last| last.frame >= wanted) {
             return Ok(());
         }
-        let mut segments = Segments::open(&places.segments(), params.direct)?;
+        let mut segments = Copies::open(copies, superblock, key, params.direct)?;
         let bytes = recovery_buffer_bytes(superblock.geometry).next_multiple_of(disk::ALIGNMENT_BYTES);
         let mut buffer = AlignedBuf::new(bytes);
         let read = recover(&input, &mut segments, &mut buffer, |frame| {

@@ -23,6 +23,10 @@ pub struct StatusBoard {
     /// The next segment cannot be prepared.
     space_low: AtomicBool,
     derived_lost: AtomicBool,
+    /// One of two copies does not count.
+    mirror_lost: AtomicBool,
+    /// Bytes that one copy lacked at the start.
+    repaired: AtomicU64,
     /// Ledger time less wall time, in milliseconds.
     clock_ahead: AtomicI64,
     /// Monotonic nanoseconds at which the oldest frame in flight was begun; zero for none.
@@ -46,6 +50,8 @@ impl StatusBoard {
             full: AtomicBool::new(false),
             space_low: AtomicBool::new(false),
             derived_lost: AtomicBool::new(false),
+            mirror_lost: AtomicBool::new(false),
+            repaired: AtomicU64::new(0),
             clock_ahead: AtomicI64::new(0),
             oldest: AtomicU64::new(0),
             durable: AtomicU64::new(0),
@@ -72,6 +78,8 @@ impl StatusBoard {
                 space_low: self.space_low.load(Ordering::Acquire),
                 clock_ahead_millis: self.clock_ahead.load(Ordering::Relaxed),
                 derived_lost: self.derived_lost.load(Ordering::Acquire),
+                mirror_lost: self.mirror_lost.load(Ordering::Acquire),
+                repaired_bytes: self.repaired.load(Ordering::Relaxed),
             },
         }
     }
@@ -125,6 +133,14 @@ impl StatusBoard {
 
     pub(crate) fn set_derived_lost(&self, lost: bool) {
         self.derived_lost.store(lost, Ordering::Release);
+    }
+
+    pub(crate) fn set_mirror_lost(&self) {
+        self.mirror_lost.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn set_repaired(&self, bytes: u64) {
+        self.repaired.store(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn set_clock_ahead(&self, millis: i64) {

@@ -218,4 +218,8 @@ pub struct Health {
     pub clock_ahead_millis: i64,
     /// Proofs, roots and entries cannot be looked up until they are derived anew.
     pub derived_lost: bool,
+    /// One of the two copies of the journal does not count: an answer rests on one device.
+    pub mirror_lost: bool,
+    /// Bytes that one copy lacked at the start and was given.
+    pub repaired_bytes: u64,
 }

@@ -29,7 +29,7 @@ pub struct Pwrite {
     /// Writes that have ended and wait for their flush.
     barrier: Barrier<(FileId, Completion)>,
     files: Files,
-    lock: Option<Arc<DirectoryLock>>,
+    locks: Vec<Arc<DirectoryLock>>,
     doorbell: Arc<Doorbell>,
     watching: Option<Token>,
 }
@@ -45,7 +45,16 @@ impl Pwrite {
         let barrier = Barrier::new(depth);
         let depth = usize::from(depth);
         let done = VecDeque::with_capacity(depth);
-        Self { depth, done, commit, barrier, files: Files::new(), lock: None, doorbell, watching: None }
+        Self {
+            depth,
+            done,
+            commit,
+            barrier,
+            files: Files::new(),
+            locks: Vec::new(),
+            doorbell,
+            watching: None,
+        }
     }
 
     /// As [`Ring::attach`](crate::Ring::attach), without a kernel to refuse.
@@ -64,7 +73,7 @@ impl Pwrite {
     /// Keeps the directory's lock for as long as the backend lives. Its calls end before a killed
     /// thread does, so nothing more is needed.
     pub fn hold_lock(&mut self, lock: Arc<DirectoryLock>) {
-        self.lock = Some(lock);
+        self.locks.push(lock);
     }
 
     /// As [`Ring::room`](crate::Ring::room).

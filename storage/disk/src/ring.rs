@@ -33,10 +33,10 @@ use crate::setup::{BuffersReport, RingOptions, RingReport, set_up};
 
 /// Bytes of an eventfd's counter.
 const COUNTER_BYTES: u32 = 8;
-/// The slot of the kernel's file table that keeps the directory's lock.
-const LOCK_SLOT: usize = FILES_MAX;
+/// Locks that a ring keeps: of a directory and of its mirror.
+const LOCKS_MAX: usize = 2;
 /// Slots of the kernel's file table.
-const TABLE_SLOTS: usize = FILES_MAX + 1;
+const TABLE_SLOTS: usize = FILES_MAX + LOCKS_MAX;
 
 /// Set in what a completion names: the flush that is linked to the write in the slot.
 const LINKED_FLUSH: u64 = 1 << 32;
@@ -58,7 +58,7 @@ pub struct Ring {
     barrier: Barrier<u16>,
     /// The pool whose buffers are registered.
     registered_pool: Option<u64>,
-    lock: Option<Arc<DirectoryLock>>,
+    locks: Vec<Arc<DirectoryLock>>,
     doorbell: Arc<Doorbell>,
     /// Where the doorbell's counter is read to; away while a watch is armed.
     counter: Option<AlignedBuf>,
@@ -93,7 +93,7 @@ impl Ring {
             commit: options.commit,
             barrier: Barrier::new(options.depth),
             registered_pool: None,
-            lock: None,
+            locks: Vec::new(),
             doorbell,
             counter: Some(AlignedBuf::new(ALIGNMENT_BYTES)),
             thread: PhantomData,
@@ -128,14 +128,18 @@ impl Ring {
         Ok(file)
     }
 
-    /// Keeps the directory's lock for as long as the ring lives; true if the kernel keeps it too, so
+    /// Keeps a directory's lock for as long as the ring lives; true if the kernel keeps it too, so
     /// that after a kill it falls only when the last operation has ended.
     ///
     /// # Errors
     /// If the kernel refuses to keep it in its table.
+    ///
+    /// # Panics
+    /// If it keeps as many already as a ledger has directories.
     pub fn hold_lock(&mut self, lock: Arc<DirectoryLock>) -> Result<bool, DiskError> {
-        self.register(LOCK_SLOT, lock.fd().as_raw_fd())?;
-        self.lock = Some(lock);
+        assert!(self.locks.len() < LOCKS_MAX, "one lock for each of two directories");
+        self.register(FILES_MAX + self.locks.len(), lock.fd().as_raw_fd())?;
+        self.locks.push(lock);
         Ok(self.files_registered)
     }
 

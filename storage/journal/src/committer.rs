@@ -25,7 +25,7 @@ use model::{Epoch, Incarnation, Instant, LedgerId, Nanos, Seq, limits::FRAMES_IN
 use slots::Slots;
 
 use crate::{
-    FrameHash, FrameHeader, FrameKey, FrameNumber, Frontiers, Geometry, Member, Membership, Position,
+    Active, FrameHash, FrameHeader, FrameKey, FrameNumber, Frontiers, Geometry, Member, Membership, Position,
     SegmentNumber, Slot, frame,
 };
 
@@ -264,6 +264,7 @@ impl Committer {
             Event::Begin(batch) => self.begin(now, batch, out),
             Event::Persisted { member, frame, result } => self.persisted(member, frame, result, out),
             Event::Prepared { segment, bytes } => self.prepared(segment, bytes),
+            Event::PrepareFailed { member, failure } => self.prepare_failed(member, failure, out),
             Event::SlotWritten { member, sequence, result } => {
                 self.slot_written(member, sequence, result, out);
             }
@@ -439,6 +440,13 @@ impl Committer {
             self.ready[1] = self.ready[1].max(bytes);
         }
         // Word of any other segment comes too late or too early to be of use.
+    }
+
+    fn prepare_failed(&mut self, member: Member, failure: WriteFailure, out: &mut Effects) {
+        let goes_on = matches!(self.state, State::Running | State::Stopping);
+        if goes_on && self.members.active() == Active::Both {
+            self.failed(member, Poison::Segment { failure }, out);
+        }
     }
 
     fn slot_written(

@@ -119,6 +119,17 @@ impl Membership {
         Self { generation: self.generation + 1, holder, active, ..self }
     }
 
+    /// What is written to a member that is behind before anything is copied to it: below this record,
+    /// which the survivor holds, and above everything that the member said of itself.
+    #[must_use]
+    pub const fn in_the_making(self, holder: Member) -> Self {
+        let generation = match self.active {
+            Active::Both => self.generation - 1,
+            Active::Only(_) => self.generation,
+        };
+        Self { generation, holder, active: Active::Only(holder.other()), ..self }
+    }
+
     /// What is newer: a later life of the ledger, then a later generation.
     #[must_use]
     pub const fn rank(&self) -> (u32, u64) {

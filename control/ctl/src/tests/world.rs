@@ -49,6 +49,7 @@ impl World {
             accounts_max: 1_000,
             keys_max: 1_000_000,
             direct: Direct::Preferred,
+            mirror: None,
         };
         let params = LedgerParams {
             store,

@@ -68,6 +68,11 @@ static LEDGER: &[Key] = &[
         16,
         "MiB of a journal segment; fixed when the ledger is created.",
     ),
+    text(
+        "ledger.mirror",
+        "",
+        "Directory of a second copy of the journal, on another device: an answer then needs both. Empty: none.",
+    ),
     integer("ledger.frames_in_flight", (1, 8), 4, "Frames on their way to the disk at once."),
     integer("ledger.core", (-1, 1_023), -1, "Core that the committer is pinned to; -1 lets the plan choose."),
     boolean(

@@ -16,10 +16,10 @@ use crate::commit_loop::NoObserver;
 mod history;
 
 /// A directory that is gone when the test is over.
-struct Scratch(PathBuf);
+pub(super) struct Scratch(pub(super) PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("macronode-role-{name}-{}", std::process::id()));
         drop(std::fs::remove_dir_all(&path));
         Self(path)
@@ -40,7 +40,7 @@ fn start_with(directory: &Path, io: Io, change: impl FnOnce(&mut LedgerParams)) 
     try_start(directory, io, change).unwrap()
 }
 
-fn try_start(
+pub(super) fn try_start(
     directory: &Path,
     io: Io,
     change: impl FnOnce(&mut LedgerParams),
@@ -52,6 +52,7 @@ fn try_start(
         accounts_max: 10_000,
         keys_max: 100_000,
         direct: Direct::Preferred,
+        mirror: None,
     };
     let mut params = LedgerParams {
         store,
@@ -76,7 +77,7 @@ fn try_start(
     LedgerRole::start(&params, &birth, signer, Box::new(NoObserver))
 }
 
-fn request(kind: Kind, debit: &str, credit: &str, amount: u128, key: &str) -> Request {
+pub(super) fn request(kind: Kind, debit: &str, credit: &str, amount: u128, key: &str) -> Request {
     Request {
         kind,
         debit: AccountName::parse(debit).unwrap(),
@@ -90,7 +91,7 @@ fn request(kind: Kind, debit: &str, credit: &str, amount: u128, key: &str) -> Re
     }
 }
 
-fn ask(role: &LedgerRole, requests: Vec<Request>) -> Answer {
+pub(super) fn ask(role: &LedgerRole, requests: Vec<Request>) -> Answer {
     let call = Call::new(CallId(1), Ask::Money(Group { requests, atomic: false }));
     role.money.ask(call).expect("there is room");
     wait(|| role.money.answer())
@@ -112,7 +113,7 @@ fn read(role: &LedgerRole, ask: ReadAsk) -> Found {
     wait(|| role.reads.answer()).found
 }
 
-fn balance(role: &LedgerRole, name: &str) -> i128 {
+pub(super) fn balance(role: &LedgerRole, name: &str) -> i128 {
     let ask = ReadAsk::Account(AccountName::parse(name).unwrap(), Asset::parse("ron").unwrap());
     let Found::Account(Some(account)) = read(role, ask) else { panic!("{name} is not open") };
     account.balance.units()

@@ -17,7 +17,8 @@ impl Bench {
         before(directory.path());
         let committer = Arc::new(Bell::new().unwrap());
         let preparer =
-            Preparer::start(directory.path(), SEGMENT, resume, Direct::Preferred, committer).unwrap();
+            Preparer::start([Some(directory.path()), None], SEGMENT, resume, Direct::Preferred, committer)
+                .unwrap();
         Self { directory, preparer }
     }
 
@@ -77,20 +78,22 @@ fn a_second_try_does_not_touch_what_the_first_has_told() {
         committer,
         stop: AtomicBool::new(false),
         stuck: AtomicBool::new(false),
+        failed: ArrayQueue::new(QUEUE),
+        lost: [AtomicBool::new(false), AtomicBool::new(false)],
     });
     let work = Work {
         shared: Arc::clone(&shared),
-        segments: directory.path().into(),
+        segments: [Some(directory.path().into()), None],
         segment_bytes: SEGMENT,
         resume: Position::default(),
         direct: Direct::Preferred,
     };
     let segment = SegmentNumber(0);
-    let mut done = Progress { file: None, ready: 0, step: FIRST_BYTES };
+    let mut done = Progress { files: [None, None], ready: 0, step: FIRST_BYTES };
     // The first try got this far, and a frame went in; then the disk was full for a while.
     let path = directory.path().join(segment_file_name(segment));
-    done.file = Some(work.open(segment).unwrap());
-    done.file.as_ref().unwrap().write_zeros(0, FIRST_BYTES).unwrap();
+    done.files[0] = Some(work.open(directory.path(), segment).unwrap());
+    done.files[0].as_ref().unwrap().write_zeros(0, FIRST_BYTES).unwrap();
     done.ready = FIRST_BYTES;
     let frame = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
     frame.write_all_at(&[0x77; 4096], 4096).unwrap();

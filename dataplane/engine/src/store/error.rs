@@ -102,6 +102,43 @@ pub enum OpenError {
         /// What the frame says.
         format: u16,
     },
+    /// One of the two members is not there.
+    #[error(
+        "{path}: the ledger has two copies, and this one cannot be used: {cause}; nothing was changed; put its \
+         device back"
+    )]
+    MirrorMissing {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// The ledger has a mirror, and the settings name none.
+    #[error("{path}: the ledger has a mirror, and ledger.mirror is not set; nothing was changed; set it")]
+    MirrorUnset {
+        /// The ledger's directory.
+        path: PathBuf,
+    },
+    /// Each member went on without the other.
+    #[error(
+        "{first} and {second}: each copy went on without the other, so each holds entries that the other does \
+         not; nothing was changed; move away the one that shall not count"
+    )]
+    MirrorApart {
+        /// The ledger's directory.
+        first: PathBuf,
+        /// The mirror's.
+        second: PathBuf,
+    },
+    /// The mirror's directory holds something else.
+    #[error(
+        "{path}: this is not the other copy of this ledger: it holds another ledger, or the copies are \
+         swapped; nothing was changed; set data_dir and ledger.mirror as they were, or name an empty directory"
+    )]
+    MirrorForeign {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The configured hash is not the one that the ledger was created with.
     #[error("the ledger was created with {found}; set ledger.hash = \"{found}\" (it cannot be changed)")]
     Hash {
@@ -156,6 +193,8 @@ impl OpenError {
             Self::Unreadable { .. } => 93,
             Self::LogKey => 94,
             Self::FrameKey { .. } => 95,
+            Self::MirrorMissing { .. } | Self::MirrorUnset { .. } | Self::MirrorApart { .. } => 96,
+            Self::MirrorForeign { .. } => 97,
             Self::Setting { .. } => 2,
         }
     }
@@ -241,6 +280,8 @@ mod tests {
             },
             OpenError::LogKey,
             OpenError::FrameKey { path: path() },
+            OpenError::MirrorMissing { path: path(), cause: "there is no ledger in it".into() },
+            OpenError::MirrorForeign { path: path() },
             OpenError::Setting { key: "ledger.keys_max", value: 1, message: "too few" },
         ]
     }
@@ -257,7 +298,7 @@ mod tests {
                 panic!("{code} is {error}, and {other}");
             }
         }
-        for code in 80..=95_u8 {
+        for code in 80..=97_u8 {
             assert!(seen.contains_key(&code), "{code} is not made by any error");
         }
     }

@@ -12,8 +12,9 @@ use std::{
 use disk::{Access, AlignedBuf, Direct, DirectFile, DirectoryLock, DiskError, directory};
 use journal::{
     Checkpoint, Cut, Frame, FrameKey, FrameNumber, Geometry, IMAGE_BYTES, ImageCopy, ImageError, Input,
-    Recovered, RecoveryError, Resume, STRIDE_BYTES_DEFAULT, SegmentNumber, Slot, Superblock, Tail,
-    checkpoint_file_name, checkpoint_frame, recover, recovery_buffer_bytes,
+    Member, Membership, READ_BYTES, Recovered, RecoveryError, Repair, Resume, STRIDE_BYTES_DEFAULT,
+    SegmentNumber, SegmentSource, Slot, Superblock, Tail, checkpoint_file_name, checkpoint_frame, recover,
+    recovery_buffer_bytes,
 };
 use ledger::{Effect, HashKind, Ledger, Table, Tree};
 use model::{Epoch, Incarnation, LedgerId, Nanos, Timestamp};
@@ -21,8 +22,12 @@ use model::{Epoch, Incarnation, LedgerId, Nanos, Timestamp};
 use crate::{bell::Bell, clock};
 
 use super::{
-    OpenError, Segments, again, images,
+    OpenError, Segments, again,
+    copies::Copies,
+    images,
+    members::{MemberFiles, Members},
     replay::{Replay, ReplayError, Wanted, rules},
+    resync::{self, Copied},
     twin::Twin,
 };
 
@@ -48,6 +53,8 @@ pub struct StoreParams {
     pub keys_max: usize,
     /// What to do where the file system does no direct I/O.
     pub direct: Direct,
+    /// The directory of the second copy, on another device.
+    pub mirror: Option<PathBuf>,
 }
 
 /// What only randomness and a clock can give: used if the ledger is made now.
@@ -72,16 +79,22 @@ impl std::fmt::Debug for Birth {
 /// An open data directory, recovered and flushed, with a new epoch.
 #[derive(Debug)]
 pub struct Store {
-    /// The lock, held as long as anything may write.
-    pub lock: Arc<DirectoryLock>,
+    /// The locks, held as long as anything may write.
+    pub locks: Vec<Arc<DirectoryLock>>,
     /// The superblock with this start's epoch.
     pub superblock: Superblock,
     /// The journal's key.
     pub key: FrameKey,
     /// The newest frontier slot.
     pub slot: Slot,
-    /// The file of the slot.
-    pub slot_file: Arc<DirectFile>,
+    /// Who has to have a frame.
+    pub membership: Membership,
+    /// What the committer writes of each of them.
+    pub members: Vec<MemberFiles>,
+    /// Where checkpoints and derived files lie.
+    pub(crate) home: Places,
+    /// Where the journal is read, the first at first.
+    pub(crate) copies: Vec<Places>,
     /// Where the journal goes on.
     pub resume: Resume,
     /// State, tree and derived files up to the last frame, for the reader.
@@ -111,6 +124,10 @@ pub struct OpenReport {
     pub cut: Option<Cut>,
     /// Whether the page cache is passed by.
     pub is_direct: bool,
+    /// What one of two copies lacked and has now.
+    pub repaired: Copied,
+    /// Bytes that were written to bring a member up again.
+    pub copied: u64,
 }
 
 /// Where things lie in a ledger's directory.
@@ -142,21 +159,20 @@ impl Places {
 /// # Errors
 /// `OpenError`, each with what to do and an exit code.
 pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> Result<Store, OpenError> {
-    let places = Places { root: params.directory.clone() };
-    for directory in [&places.root, &places.segments(), &places.checkpoints()] {
-        directory::create_private_dir(directory)?;
+    let mut members = Members::find(params)?;
+    for directory in [members.home.segments(), members.home.checkpoints()] {
+        directory::create_private_dir(&directory)?;
     }
-    let lock = acquire(&places.root.join(journal::LOCK_FILE))?;
-    let (superblock, created) = superblock(params, &places, birth, log_key)?;
+    let (superblock, created) = superblock(params, &members, birth, log_key)?;
     check_settings(params, &superblock)?;
     check_memory(&rules(params, &superblock), COPIES)?;
     let key = FrameKey::new(&superblock.frame_key);
-    let slot = slot(params, &places, &superblock, &key)?;
+    let slot = slot(&members, &superblock, &key)?;
     if superblock.log_key != [0; 32] && superblock.log_key != *log_key {
         return Err(OpenError::LogKey);
     }
 
-    let mut replayed = replay(params, &places, &superblock, &key, slot.as_ref())?;
+    let mut replayed = replay(params, &members, &superblock, &key, slot.as_ref())?;
     let empty_root = params.hash.empty();
     let Some(resume) = replayed.recovered.resume_after_flush(empty_root) else {
         let Tail::Rot(rot) = replayed.recovered.tail else { unreachable!("only rot has nowhere to go on") };
@@ -165,14 +181,24 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
     // The order that the simulator proves: what was read is made durable, then the new epoch, and
     // only then is anything cut. A flush alone is not believed: after a write or a flush that failed,
     // the kernel may show bytes that it never wrote and never will.
-    again::write_again(params, &places, &superblock, slot.as_ref(), &replayed.recovered)?;
-    flush(params, &places, &replayed.recovered)?;
+    let repaired = repair(params, &members, &superblock, &key, &replayed)?;
+    for (_, places) in &members.believed {
+        images::open_or_create(&places.root.join(journal::SUPERBLOCK_FILE), params.direct)?;
+        again::write_again(params, places, &superblock, slot.as_ref(), &replayed.recovered)?;
+        flush(params, places, &replayed.recovered)?;
+    }
     let superblock = Superblock { epoch: replayed.recovered.next_epoch, log_key: *log_key, ..superblock };
-    write_superblock(params, &places, &superblock)?;
-    let cut = cut_tail(params, &places, &superblock, &replayed.recovered)?;
-    tidy_up(&places);
+    for (_, places) in &members.believed {
+        write_superblock(params, places, &superblock)?;
+    }
+    let cut = cut_tail(params, &members, &superblock, &key, &replayed.recovered)?;
+    tidy_up(&members.home);
     replayed.state.flush();
-    let slot_file = Arc::new(images::open_or_create(&places.root.join(journal::SLOT_FILE), params.direct)?);
+    let slot = slot.expect("a lost slot is rot");
+    let (membership, copied) = members.settle(params, &superblock, &key, &slot)?;
+    let files =
+        |(member, places): &(Member, Places)| MemberFiles::open(*member, places, membership.active, params);
+    let files: Vec<MemberFiles> = members.believed.iter().map(files).collect::<Result<_, _>>()?;
     let report = OpenReport {
         epoch: superblock.epoch,
         created,
@@ -181,17 +207,30 @@ pub(crate) fn open(params: &StoreParams, birth: &Birth, log_key: &[u8; 32]) -> R
         frames: replayed.recovered.frames,
         bytes: replayed.recovered.bytes,
         cut,
-        is_direct: slot_file.is_direct(),
+        is_direct: files.iter().all(|files| files.slot.is_direct()),
+        repaired,
+        copied,
     };
-    let slot = slot.expect("a lost slot is rot");
     let rules = (replayed.twin, replayed.state.tree.clone());
-    let replay = Some(replayed.state);
-    Ok(Store { lock: Arc::new(lock), superblock, key, slot, slot_file, resume, replay, rules, report })
+    Ok(Store {
+        superblock,
+        key,
+        slot,
+        membership,
+        members: files,
+        home: members.home.clone(),
+        copies: members.believed.iter().map(|(_, places)| places.clone()).collect(),
+        locks: members.locks,
+        resume,
+        replay: Some(replayed.state),
+        rules,
+        report,
+    })
 }
 
 /// Takes the lock. A ring gives its files back a moment after its process has ended, so a held lock
 /// is tried again for a bounded time.
-fn acquire(path: &Path) -> Result<DirectoryLock, DiskError> {
+pub(super) fn acquire(path: &Path) -> Result<DirectoryLock, DiskError> {
     let holder = format!("process {}", std::process::id());
     let begun = clock::monotonic();
     let pause = Bell::new()?;
@@ -266,26 +305,15 @@ fn check_hash(wanted: HashKind, found: journal::HashKind) -> Result<(), OpenErro
 
 fn superblock(
     params: &StoreParams,
-    places: &Places,
+    members: &Members,
     birth: &Birth,
     log_key: &[u8; 32],
 ) -> Result<(Superblock, bool), OpenError> {
-    let path = places.root.join(journal::SUPERBLOCK_FILE);
-    if path.exists() {
-        let [first, second] = images::read_both(&path)?;
-        let blank = first.iter().chain(&second).all(|byte| *byte == 0);
-        if !blank {
-            let superblock = Superblock::pick(&first, &second).map_err(|error| {
-                if matches!(error, ImageError::Newer { .. } | ImageError::Older { .. }) {
-                    OpenError::SuperblockFormat { path, error }
-                } else {
-                    OpenError::Superblock { path, error }
-                }
-            })?;
-            return Ok((superblock, false));
-        }
-        // A first start that was killed before the superblock was written: nothing else is there.
+    if let Some(superblock) = &members.superblock {
+        return Ok((superblock.clone(), false));
     }
+    // None at all, or a first start that was killed before it was written: nothing else is there.
+    let places = &members.home;
     if !Segments::open(&places.segments(), params.direct)?.is_empty() {
         return Err(OpenError::SuperblockMissing { path: places.root.clone() });
     }
@@ -316,7 +344,11 @@ fn superblock(
     Ok((superblock, true))
 }
 
-fn write_superblock(params: &StoreParams, places: &Places, superblock: &Superblock) -> Result<(), DiskError> {
+pub(super) fn write_superblock(
+    params: &StoreParams,
+    places: &Places,
+    superblock: &Superblock,
+) -> Result<(), DiskError> {
     let path = places.root.join(journal::SUPERBLOCK_FILE);
     let file = images::open_or_create(&path, params.direct)?;
     let [first, second] = images::read_both(&path)?;
@@ -325,31 +357,30 @@ fn write_superblock(params: &StoreParams, places: &Places, superblock: &Superblo
     images::write_both(&file, Superblock::write_order(&first, &second), &image)
 }
 
-fn slot(
-    params: &StoreParams,
-    places: &Places,
-    superblock: &Superblock,
-    key: &FrameKey,
-) -> Result<Option<Slot>, OpenError> {
-    let path = places.root.join(journal::SLOT_FILE);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let [first, second] = images::read_both(&path)?;
-    match Slot::pick(&first, &second, key, superblock.ledger) {
-        Ok(slot) => Ok(Some(slot)),
-        Err(ImageError::OtherKey | ImageError::OtherLedger) => {
-            Err(OpenError::FrameKey { path: places.root.join(journal::SUPERBLOCK_FILE) })
+/// The newest slot that is whole in any believed directory; `None` if all copies are damaged.
+fn slot(members: &Members, superblock: &Superblock, key: &FrameKey) -> Result<Option<Slot>, OpenError> {
+    let mut newest: Option<Slot> = None;
+    for (_, places) in &members.believed {
+        let path = places.root.join(journal::SLOT_FILE);
+        if !path.exists() {
+            continue;
         }
-        Err(error) => {
-            tracing::error!(path = %path.display(), direct = ?params.direct, "frontier slot unreadable: {error}");
-            Ok(None)
+        let [first, second] = images::read_both(&path)?;
+        match Slot::pick(&first, &second, key, superblock.ledger) {
+            Ok(slot) if newest.is_some_and(|newest| newest.sequence >= slot.sequence) => {}
+            Ok(slot) => newest = Some(slot),
+            Err(ImageError::OtherKey | ImageError::OtherLedger) => {
+                return Err(OpenError::FrameKey { path: places.root.join(journal::SUPERBLOCK_FILE) });
+            }
+            Err(error) => tracing::error!(path = %path.display(), "frontier slot unreadable: {error}"),
         }
     }
+    Ok(newest)
 }
 
 struct Replayed {
     recovered: Recovered,
+    repairs: Vec<Repair>,
     state: Replay,
     twin: Ledger,
     /// Its frame and its entries, zeros for none.
@@ -360,12 +391,13 @@ struct Replayed {
 /// the beginning.
 fn replay(
     params: &StoreParams,
-    places: &Places,
+    members: &Members,
     superblock: &Superblock,
     key: &FrameKey,
     slot: Option<&Slot>,
 ) -> Result<Replayed, OpenError> {
-    let mut segments = Segments::open(&places.segments(), params.direct)?;
+    let places = &members.home;
+    let mut segments = members.copies(superblock, key, params.direct)?;
     segments.read_ahead();
     let mut buffer =
         AlignedBuf::new(recovery_buffer_bytes(superblock.geometry).next_multiple_of(disk::ALIGNMENT_BYTES));
@@ -401,7 +433,8 @@ fn replay(
                 let twin = twin.finish(&state.ledger);
                 state.end_hints();
                 let checkpoint = checkpoint.map_or((FrameNumber::ZERO, 0), |c| (c.frame, c.tree_size));
-                return Ok(Replayed { recovered, state, twin, checkpoint });
+                let repairs = segments.repairs_before(recovered.next);
+                return Ok(Replayed { recovered, repairs, state, twin, checkpoint });
             }
             Err(RecoveryError::Checkpoint) => {
                 tracing::warn!("a checkpoint's last frame is not in the journal; trying an older one");
@@ -412,7 +445,7 @@ fn replay(
     unreachable!("the beginning of the journal is always a start")
 }
 
-fn refused(params: &StoreParams, error: RecoveryError<ReplayError>, segments: &mut Segments) -> OpenError {
+fn refused(params: &StoreParams, error: RecoveryError<ReplayError>, segments: &mut Copies) -> OpenError {
     match error {
         RecoveryError::Replay {
             error: ReplayError::Rules(ledger::Error::Impossible { effect: Effect::Full, .. }),
@@ -501,28 +534,56 @@ pub(crate) fn write_checkpoint(
     names.iter().rev().skip(2).try_for_each(|name| directory::remove_file(&places.checkpoints().join(name)))
 }
 
-/// Copies the torn tail aside and zeroes it.
+/// Gives each of two members what it lacks and the other has, durably.
+fn repair(
+    params: &StoreParams,
+    members: &Members,
+    superblock: &Superblock,
+    key: &FrameKey,
+    replayed: &Replayed,
+) -> Result<Copied, OpenError> {
+    let [(_, first), (_, second)] = members.believed.as_slice() else { return Ok(Copied::default()) };
+    let copies = members.copies(superblock, key, params.direct)?;
+    let (end, repairs) = (replayed.recovered.next, &replayed.repairs);
+    Ok(resync::repair([first, second], copies, repairs, end, params.direct)?)
+}
+
+/// Copies the torn tail aside and zeroes it, in every believed directory.
 fn cut_tail(
     params: &StoreParams,
-    places: &Places,
+    members: &Members,
     superblock: &Superblock,
+    key: &FrameKey,
     recovered: &Recovered,
 ) -> Result<Option<Cut>, OpenError> {
     let Tail::Torn(cut) = &recovered.tail else { return Ok(None) };
-    let aside = places.root.join(journal::CUT_DIR);
+    let aside = members.home.root.join(journal::CUT_DIR);
     directory::create_private_dir(&aside)?;
-    let mut segments = Segments::open(&places.segments(), params.direct)?;
+    let mut segments = members.copies(superblock, key, params.direct)?;
     for range in &cut.ranges {
         let len = usize::try_from(range.to - range.from).expect("a range lies within a segment");
         let mut bytes = vec![0; len];
-        segments.read_at(range.segment, range.from, &mut bytes)?;
+        for (index, piece) in bytes.chunks_mut(READ_BYTES).enumerate() {
+            let offset = range.from + u64::try_from(index * READ_BYTES).expect("within a segment");
+            segments.read(range.segment, offset, piece).map_err(|failure| {
+                let position = format!("{}:{offset}", range.segment);
+                let error = segments.take_failure();
+                let error = error.unwrap_or_else(|| panic!("a read that failed is kept: {failure:?}"));
+                OpenError::Unreadable { position, error }
+            })?;
+        }
         let from = journal::Position { segment: range.segment, offset: range.from };
         let name = journal::cut_file_name(superblock.epoch, from);
         directory::replace_file(&aside.join(name), &bytes)?;
     }
-    for range in &cut.ranges {
-        let path = places.segments().join(journal::segment_file_name(range.segment));
-        DirectFile::open(&path, Access::ReadWrite, params.direct)?.write_zeros(range.from, range.to)?;
+    for (_, places) in &members.believed {
+        for range in &cut.ranges {
+            let path = places.segments().join(journal::segment_file_name(range.segment));
+            if path.exists() {
+                let file = DirectFile::open(&path, Access::ReadWrite, params.direct)?;
+                file.write_zeros(range.from, range.to)?;
+            }
+        }
     }
     Ok(Some(cut.clone()))
 }
@@ -536,8 +597,12 @@ fn flush(params: &StoreParams, places: &Places, recovered: &Recovered) -> Result
     let Some((SegmentNumber(first), SegmentNumber(last))) = recovered.flush else { return Ok(()) };
     for segment in first..=last {
         let path = places.segments().join(journal::segment_file_name(SegmentNumber(segment)));
-        DirectFile::open(&path, Access::ReadWrite, params.direct)?.datasync()?;
+        // One of two copies may lack it: then it is written from the other, durably.
+        if path.exists() {
+            DirectFile::open(&path, Access::ReadWrite, params.direct)?.datasync()?;
+        }
     }
+    directory::create_private_dir(&places.segments())?;
     directory::sync_directory(&places.segments())
 }
 

@@ -55,6 +55,7 @@ impl Node {
             accounts_max: 10_000,
             keys_max: 10_000,
             direct: Direct::Preferred,
+            mirror: None,
         };
         let ledger = LedgerParams {
             store,

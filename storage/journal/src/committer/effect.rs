@@ -36,6 +36,11 @@ pub enum Poison {
         /// How.
         failure: WriteFailure,
     },
+    /// The zeros of a segment, on one of two members.
+    Segment {
+        /// How.
+        failure: WriteFailure,
+    },
     /// The write of the record that says who is left.
     Membership {
         /// How.

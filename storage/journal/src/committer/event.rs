@@ -56,6 +56,14 @@ pub enum Event<'a> {
         /// From its beginning.
         bytes: u64,
     },
+    /// A segment cannot be prepared on one member, and not for want of space. Where it is the only one
+    /// nothing comes of it: the preparer tries again.
+    PrepareFailed {
+        /// Where.
+        member: Member,
+        /// How.
+        failure: WriteFailure,
+    },
     /// The slot is durable on one member, or its write failed there.
     SlotWritten {
         /// Where.

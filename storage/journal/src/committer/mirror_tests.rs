@@ -185,3 +185,19 @@ fn what_carries_the_writes_takes_both_members_along() {
     assert_eq!(pair.apply(failed), [Effect::Poisoned(Poison::Backend { failure: FAILURE })]);
     assert_eq!(pair.apply(Event::BackendFailed { failure: FAILURE }), []);
 }
+
+#[test]
+fn a_segment_that_fails_on_one_member_gives_it_up_and_on_the_last_one_changes_nothing() {
+    let mut pair = Pair::new();
+    let failed = |member| Event::PrepareFailed { member, failure: FAILURE };
+    let effects = pair.apply(failed(Member::Second));
+    let cause = Poison::Segment { failure: FAILURE };
+    assert!(matches!(effects[..], [Effect::WriteMembership { membership, cause: why }]
+            if membership.active == Active::Only(Member::First) && why == cause));
+    for member in Member::BOTH {
+        assert_eq!(pair.apply(failed(member)), []);
+    }
+    assert_eq!(pair.settled(2), []);
+    assert_eq!(pair.apply(failed(Member::First)), []);
+    assert!(pair.0.may_begin());
+}
