@@ -170,6 +170,8 @@ impl World {
             let disk = &mut self.pair.disks[member.index()];
             let names: Vec<FileName> = disk.names().collect();
             names.into_iter().for_each(|name| disk.flush(name));
+            let record_disk = &mut self.pair.records[member.index()];
+            if record_disk.len(FileName::Slot).is_some() { record_disk.flush(FileName::Slot); }
         }
         for member in believed.members() {
             for copy in store::superblock_order(&self.pair.disks[member.index()]) {
