@@ -1,8 +1,9 @@
 //! How a write is made durable, and which flush covers which write.
 //!
 //! Holds: a write is told as durable only after a flush of its file that was begun after the write had
-//! ended; after a flush that failed none is told as durable any more, and no other flush is begun. It
-//! moves no bytes: the backends write, flush, and say here what came of it.
+//! ended; after a flush that failed no other is begun, and what waited for one fails. A flush of another
+//! file that was in flight by then still tells what came of it. It moves no bytes: the backends write,
+//! flush, and say here what came of it.
 
 use std::collections::VecDeque;
 
